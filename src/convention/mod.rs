@@ -1,0 +1,4 @@
+//! Socket-passing conventions, one file each.
+#![forbid(unsafe_code)]
+
+pub mod argv;

@@ -1,0 +1,505 @@
+//! From the command line of `listen` to a plan: everything that can be known before the first socket is made.
+#![forbid(unsafe_code)]
+
+use crate::argv::{Flag, Item, Walk};
+use crate::bind::LookedUp;
+use crate::environment::{Kind, LONGEST, Variable};
+use crate::failure::{Claim, Failure};
+use crate::inherited::{Inherited, VARIABLE};
+use crate::output::{Output, Text, put_shell_word};
+use crate::place::{MOST, Numbers, Places};
+use crate::set::{Full, Key as _, Set};
+use crate::spec::address::Address;
+use crate::spec::error::At;
+use crate::spec::family::Family;
+use crate::spec::option::{What, owner_number};
+use crate::spec::{OptionText, Spec, Written};
+use crate::sys::{self, Arg};
+use core::fmt::Write as _;
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+use nix::sys::resource::{Resource, getrlimit};
+use std::os::fd::RawFd;
+
+/// The memory of a plan, most of which is never touched.
+pub struct Room<'a> {
+    labels: Set<&'a [u8], { 2 * MOST }>,
+    variables: Set<Variable<'a>, { 4 * MOST }>,
+    /// Numbers that specs claim and that the inherited map has.
+    pub numbers: Numbers,
+    /// What was looked up for each spec.
+    pub names: [LookedUp; MOST],
+    /// Where each socket was placed.
+    pub placed: [RawFd; MOST],
+}
+
+impl Room<'_> {
+    /// Empty room.
+    pub const fn new() -> Self {
+        Room {
+            labels: Set::new(),
+            variables: Set::new(),
+            numbers: Set::new(),
+            names: [LookedUp::NOTHING; MOST],
+            placed: [0; MOST],
+        }
+    }
+}
+
+impl Default for Room<'_> {
+    fn default() -> Self {
+        Room::new()
+    }
+}
+
+/// What the command line asks for.
+pub enum Request<'a> {
+    /// `-h`, `-h FAMILY`
+    Help(Option<&'static Family>),
+    /// `-V`
+    Version,
+    /// Sockets.
+    Listen(Plan<'a>),
+}
+
+/// A command line all of whose specs can be bound, as far as the text tells.
+pub struct Plan<'a> {
+    start: Walk<'a>,
+    /// PROG and its arguments.
+    pub prog: &'a [Option<Arg<'a>>],
+    /// `-e`
+    pub env: bool,
+    /// `-a`
+    pub addr: bool,
+    /// `-v`
+    pub verbose: bool,
+    /// `-n`
+    pub dry_run: bool,
+    /// `-d`
+    pub notify: Option<RawFd>,
+    /// How many sockets there will be.
+    pub sockets: usize,
+    /// How many variables there will be.
+    pub variables: usize,
+    /// Room for their strings, in bytes.
+    pub text: usize,
+    /// The bytes of the labels in the map.
+    labels: usize,
+    claims: bool,
+    names_variables: bool,
+    /// Whether a user, a group or an interface is named.
+    pub looks_up: bool,
+    /// Whether a variable is set already, to what it will say.
+    pub set_already: bool,
+}
+
+/// The longest value of a variable: `LocalAddress` has 128 bytes.
+const LONGEST_VALUE: usize = 128;
+
+impl<'a> Plan<'a> {
+    /// Reads the command line; no system call is made.
+    pub fn read(
+        args: &'a [Option<Arg<'a>>],
+        inherited: &str,
+        room: &mut Room<'a>,
+    ) -> Result<Request<'a>, Failure<'a>> {
+        let most = args.len().saturating_add(inherited.len() / 4);
+        room.labels.expect(most);
+        room.numbers.expect(most);
+        let mut walk = Walk::new(args);
+        let mut plan = Plan {
+            start: walk,
+            prog: &[],
+            env: false,
+            addr: false,
+            verbose: false,
+            dry_run: false,
+            notify: None,
+            sockets: 0,
+            variables: 0,
+            text: 0,
+            labels: 0,
+            claims: false,
+            names_variables: false,
+            looks_up: false,
+            set_already: false,
+        };
+        while let Some(item) = walk.next() {
+            match item.map_err(Failure::Argument)? {
+                Item::Flag(Flag::Env) => plan.env = true,
+                Item::Flag(Flag::Addr) => plan.addr = true,
+                Item::Flag(Flag::Verbose) => plan.verbose = true,
+                Item::Flag(Flag::DryRun) => plan.dry_run = true,
+                Item::Flag(Flag::Version) => return Ok(Request::Version),
+                Item::Help(family) => return Ok(Request::Help(family)),
+                Item::Notify(_) if plan.notify.is_some() => {
+                    return Err(Failure::Claim(At::One(b"-d"), Claim::Repeated));
+                }
+                Item::Notify(fd) => plan.notify = Some(fd),
+                Item::Spec(written) => plan.add(
+                    &written,
+                    &Spec::parse(&written).map_err(Failure::Spec)?,
+                    room,
+                )?,
+                Item::Option(text) if plan.sockets == 0 => {
+                    return Err(Failure::Claim(At::Two(b"-o", text), Claim::NoSpec));
+                }
+                Item::Option(_) => {}
+            }
+        }
+        plan.prog = walk.prog();
+        Ok(Request::Listen(plan))
+    }
+
+    fn add(
+        &mut self,
+        written: &Written<'a>,
+        spec: &Spec<'a>,
+        room: &mut Room<'a>,
+    ) -> Result<(), Failure<'a>> {
+        let claim = |claim| Failure::Claim(written.at(), claim);
+        self.sockets += 1;
+        if self.sockets > MOST {
+            return Err(Failure::TooMany);
+        }
+        if !room.labels.insert(spec.label)? {
+            return Err(claim(Claim::Label(spec.label)));
+        }
+        self.labels += spec.label.len();
+        if let Some(fd) = spec.number(What::Fd) {
+            self.claims = true;
+            if !room.numbers.insert(fd)? {
+                return Err(claim(Claim::Twice(fd)));
+            }
+        }
+        self.names_variables |= spec.env.is_some();
+        let zone = matches!(spec.address, Address::V6 { zone: [_, ..], .. });
+        self.looks_up |= zone || spec.user.is_some() || spec.group.is_some();
+        Ok(())
+    }
+
+    /// Every spec, once more, with its arguments.
+    pub fn specs(&self) -> impl Iterator<Item = (Written<'a>, Spec<'a>)> + use<'a> {
+        self.start.filter_map(|item| match item {
+            Ok(Item::Spec(written)) => Some((written, Spec::parse(&written).ok()?)),
+            _ => None,
+        })
+    }
+
+    /// The variables that tell of one socket.
+    pub fn variables_of(&self, spec: &Spec<'a>) -> impl Iterator<Item = Variable<'a>> + use<'a> {
+        let fd = self.env.then_some(Variable::fd(spec.label));
+        let addr = self.addr.then_some(Variable::addr(spec.label));
+        fd.into_iter()
+            .chain(addr)
+            .chain(spec.env.map(Variable::named))
+    }
+
+    /// Holds the plan against the environment and the inherited map, and asks the system what can be asked without
+    /// making anything. The order matters: claimed numbers are checked last, because looking up a user may leave a
+    /// file of the name service open.
+    pub fn check(
+        &mut self,
+        inherited: &Inherited<'a>,
+        env: &'a [Option<Arg<'a>>],
+        room: &mut Room<'a>,
+    ) -> Result<(), Failure<'a>> {
+        self.check_inherited(inherited, room)?;
+        self.check_notify(inherited)?;
+        if self.looks_up {
+            self.look_up(&mut room.names)?;
+        }
+        if self.claims {
+            self.check_claims()?;
+        }
+        if self.env || self.addr || self.names_variables {
+            self.check_variables(env, room)?;
+        }
+        self.check_length(inherited, room)
+    }
+
+    fn check_inherited(
+        &self,
+        inherited: &Inherited<'a>,
+        room: &mut Room<'a>,
+    ) -> Result<(), Failure<'a>> {
+        let fd_claimed = |fd| {
+            self.specs()
+                .find(|(_, spec)| spec.number(What::Fd) == Some(fd))
+        };
+        for (at, label, fd) in inherited.entries() {
+            if !room.labels.insert(label.as_bytes())? {
+                let ours = self
+                    .specs()
+                    .find(|(_, spec)| spec.label == label.as_bytes());
+                return Err(match ours {
+                    Some((written, _)) => {
+                        Failure::Claim(written.at(), Claim::InheritedLabel(label.as_bytes()))
+                    }
+                    None => Failure::Inherited(inherited.repeated(at, true)),
+                });
+            }
+            if !room.numbers.insert(fd)? {
+                return Err(match fd_claimed(fd) {
+                    Some((written, _)) => Failure::Claim(written.at(), Claim::InMap(fd, label)),
+                    None => Failure::Inherited(inherited.repeated(at, false)),
+                });
+            }
+        }
+        inherited.check_open().map_err(Failure::Inherited)
+    }
+
+    fn check_notify(&self, inherited: &Inherited<'a>) -> Result<(), Failure<'a>> {
+        let Some(fd) = self.notify else { return Ok(()) };
+        let claim = |claim| Err(Failure::Claim(At::One(b"-d"), claim));
+        if let Some((_, label, _)) = inherited.entries().find(|&(_, _, of)| of == fd) {
+            return claim(Claim::InMap(fd, label));
+        }
+        if !sys::is_open(fd) {
+            claim(Claim::Closed(fd))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn look_up(&self, names: &mut [LookedUp]) -> Result<(), Failure<'a>> {
+        let mut users = Names {
+            what: "user",
+            ask: sys::user_id,
+            last: None,
+        };
+        let mut groups = Names {
+            what: "group",
+            ask: sys::group_id,
+            last: None,
+        };
+        for ((written, spec), name) in self.specs().zip(names) {
+            let claim = |claim| Failure::Claim(written.at(), claim);
+            *name = LookedUp {
+                user: spec
+                    .user
+                    .map(|user| users.id(user))
+                    .transpose()
+                    .map_err(claim)?,
+                group: spec
+                    .group
+                    .map(|group| groups.id(group))
+                    .transpose()
+                    .map_err(claim)?,
+                scope: scope(&spec.address).map_err(claim)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn check_claims(&self) -> Result<(), Failure<'a>> {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE)
+            .map_err(|errno| Failure::System("read the open-file limit", errno))?
+            .0;
+        for (written, spec) in self.specs() {
+            let Some(fd) = spec.number(What::Fd) else {
+                continue;
+            };
+            let claim = |claim| Err(Failure::Claim(written.at(), claim));
+            if u64::try_from(fd).is_ok_and(|fd| fd >= limit) {
+                return claim(Claim::Limit(fd, limit));
+            }
+            if self.notify == Some(fd) {
+                return claim(Claim::Twice(fd));
+            }
+            if fd > 2 && sys::is_open(fd) {
+                return claim(Claim::Open(fd));
+            }
+        }
+        Ok(())
+    }
+
+    /// No variable is made twice, and none that is set to something else is changed.
+    fn check_variables(
+        &mut self,
+        env: &'a [Option<Arg<'a>>],
+        room: &mut Room<'a>,
+    ) -> Result<(), Failure<'a>> {
+        room.variables.expect(self.sockets.saturating_mul(3));
+        for (written, spec) in self.specs() {
+            for variable in self.variables_of(&spec) {
+                if !room.variables.insert(variable)? {
+                    return Err(Failure::Claim(written.at(), Claim::Variable(variable)));
+                }
+                self.variables += 1;
+                // "=", the value and NUL
+                self.text += variable.bytes().count() + LONGEST_VALUE + 2;
+            }
+        }
+        for string in env.iter().flatten() {
+            let name = string
+                .bytes()
+                .split(|&b| b == b'=')
+                .next()
+                .unwrap_or_default();
+            if room.variables.contains(Variable::named(name)) {
+                self.check_set(name, *string, room)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A variable that is set already has to say what it would say.
+    fn check_set(
+        &mut self,
+        name: &'a [u8],
+        string: Arg<'a>,
+        room: &Room<'a>,
+    ) -> Result<(), Failure<'a>> {
+        let Some(value) = string.value_of(name) else {
+            return Ok(());
+        };
+        let value = value.to_bytes();
+        self.set_already = true;
+        let mut places = Places::new(&room.numbers);
+        for (written, spec) in self.specs() {
+            let fd = places.foresee(spec.number(What::Fd));
+            for variable in self.variables_of(&spec) {
+                let said = match variable.kind {
+                    Kind::Fd => crate::map::parse_fd(value) == Some(fd),
+                    Kind::Addr => spec.address.is_written(value),
+                    Kind::Named => false,
+                };
+                if !said && variable.bytes().eq(name.iter().copied()) {
+                    return Err(Failure::Claim(
+                        written.at(),
+                        Claim::SetVariable(variable, value),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The map fits into one string of the environment.
+    fn check_length(&self, inherited: &Inherited<'a>, room: &Room<'a>) -> Result<(), Failure<'a>> {
+        const LONGEST_FD: usize = 10;
+        let rest = VARIABLE.len() + 1 + inherited.text.len() + self.labels + 2 * self.sockets;
+        if rest + LONGEST_FD * self.sockets <= LONGEST {
+            return Ok(());
+        }
+        let mut places = Places::new(&room.numbers);
+        let digits = |fd: RawFd| fd.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let numbers: usize = self
+            .specs()
+            .map(|(_, spec)| digits(places.foresee(spec.number(What::Fd))))
+            .sum();
+        // a comma before each entry, but not before the first of an empty map
+        let first = usize::from(inherited.text.is_empty() && self.sockets > 0);
+        if rest + numbers - first <= LONGEST {
+            Ok(())
+        } else {
+            Err(Failure::TooMany)
+        }
+    }
+
+    /// `-n`: each spec in full, as a shell reads it back.
+    pub fn print(&self, room: &Room<'a>, out: &mut Output) {
+        let mut places = Places::new(&room.numbers);
+        for (written, spec) in self.specs() {
+            let foreseen = places.foresee(spec.number(What::Fd));
+            let number = self.verbose.then_some(foreseen).or(spec.number(What::Fd));
+            print_spec(&written, &spec, number, out);
+        }
+    }
+}
+
+fn print_spec(written: &Written, spec: &Spec, number: Option<RawFd>, out: &mut Output) {
+    let list = written.parts().map_or(&b""[..], |parts| parts.list);
+    let moved = |option: &OptionText| matches!(option.name, b"label" | b"fd");
+    let others = || {
+        written
+            .options(list)
+            .map(|(_, option)| option)
+            .filter(|option| !moved(option))
+    };
+    let mut fd = Text::<16>::new();
+    if let Some(number) = number {
+        // "fd=" and ten digits fit
+        let _ = write!(fd, "fd={number}");
+    }
+    let own = Some(fd.bytes()).filter(|fd| !fd.is_empty());
+    let options = own.into_iter().chain(others().map(|option| option.text));
+    let family = spec.family.name.as_bytes();
+    // what the compact form cannot hold is printed in the separate one
+    let divides = |value: &[u8]| value.iter().any(|b| b",:[]".contains(b));
+    if spec.address.is_compact() && !others().any(|option| option.value.is_some_and(divides)) {
+        let start = [b"-", family, b":label=", spec.label];
+        let middle = options.flat_map(|option| [&b","[..], option]);
+        put_shell_word(
+            out,
+            start
+                .into_iter()
+                .chain(middle)
+                .chain([&b":"[..], spec.address_text]),
+        );
+    } else {
+        put_shell_word(out, [b"--", family].into_iter());
+        out.put(b" ");
+        put_shell_word(out, [spec.address_text].into_iter());
+        let label = [&b"label="[..], spec.label];
+        out.put(b" -o ");
+        put_shell_word(out, label.into_iter());
+        for option in options {
+            out.put(b" -o ");
+            put_shell_word(out, [option].into_iter());
+        }
+    }
+    out.put(b"\n");
+}
+
+/// Looks names up, and the same name only once in a row.
+struct Names<'a> {
+    what: &'static str,
+    ask: fn(&core::ffi::CStr) -> Result<Option<u32>, Errno>,
+    last: Option<(&'a [u8], u32)>,
+}
+
+impl<'a> Names<'a> {
+    fn id(&mut self, name: &'a [u8]) -> Result<u32, Claim<'a>> {
+        if let Some(number) = owner_number(name) {
+            return Ok(number);
+        }
+        if let Some((_, id)) = self.last.filter(|&(last, _)| last == name) {
+            return Ok(id);
+        }
+        // login names have at most 256 bytes: LOGIN_NAME_MAX
+        let text = Text::<257>::from(name);
+        let id = match text.c_str().map(self.ask) {
+            Some(Ok(Some(id))) => id,
+            Some(Err(errno)) => return Err(Claim::LookUp(self.what, name, errno)),
+            Some(Ok(None)) | None => return Err(Claim::Unknown(self.what, name)),
+        };
+        self.last = Some((name, id));
+        Ok(id)
+    }
+}
+
+/// The number of the interface that is an address's zone.
+fn scope<'a>(address: &Address<'a>) -> Result<u32, Claim<'a>> {
+    match *address {
+        Address::V6 {
+            zone: zone @ [_, ..],
+            ..
+        } => {
+            if let Some(number) = owner_number(zone) {
+                return Ok(number);
+            }
+            let name = Text::<16>::from(zone);
+            let index = name.c_str().map_or(Err(Errno::ENODEV), if_nametoindex);
+            index.map_err(|errno| Claim::LookUp("interface", zone, errno))
+        }
+        _ => Ok(0),
+    }
+}
+
+impl From<Full> for Failure<'_> {
+    fn from(Full: Full) -> Self {
+        Failure::TooMany
+    }
+}
