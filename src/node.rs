@@ -11,7 +11,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::libc;
 use nix::sys::socket::{MsgFlags, UnixAddr, bind, connect, recv, send};
 use nix::sys::stat::FchmodatFlags::FollowSymlink;
-use nix::sys::stat::{Mode, fchmodat, lstat, umask};
+use nix::sys::stat::{Mode, fchmodat, lstat};
 use nix::unistd::unlink;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -109,19 +109,19 @@ fn bind_once(
     if wish.mode.is_none() && !wish.is_owned() {
         return bind();
     }
-    let inherited = umask(Mode::empty());
-    let full = wish.mode.unwrap_or(0o777 & !inherited.bits());
+    let inherited = sys::umask(0);
+    let full = wish.mode.unwrap_or(0o777 & !inherited);
     let narrow = if wish.is_owned() { full & 0o700 } else { full };
     let bound = match sys::change_socket_mode(socket, narrow) {
         Ok(()) => bind(),
         Err(errno) if wish.mode_soft => {
             refused.mode = Some(errno);
-            umask(inherited);
+            sys::umask(inherited);
             bind()
         }
         Err(errno) => Err(Problem::Mode(errno)),
     };
-    umask(inherited);
+    sys::umask(inherited);
     bound
 }
 
@@ -141,7 +141,7 @@ fn give(socket: &OwnedFd, path: &CStr, wish: &Wish, refused: &mut Refused) -> Re
             changed => changed.map_err(Problem::Owner)?,
         }
     }
-    let inherited = || 0o777 & !current_umask().bits();
+    let inherited = || 0o777 & !current_umask();
     match change_mode(&node, wish.mode.unwrap_or_else(inherited)) {
         Err(errno) if wish.mode_soft => refused.mode = Some(errno),
         changed => changed.map_err(Problem::Mode)?,
@@ -150,9 +150,9 @@ fn give(socket: &OwnedFd, path: &CStr, wish: &Wish, refused: &mut Refused) -> Re
 }
 
 /// umask(2) cannot be asked without being set.
-fn current_umask() -> Mode {
-    let mask = umask(Mode::empty());
-    umask(mask);
+fn current_umask() -> u32 {
+    let mask = sys::umask(0);
+    sys::umask(mask);
     mask
 }
 

@@ -346,6 +346,12 @@ pub fn bound_node(socket: RawFd) -> Result<OwnedFd, Errno> {
     owned(unsafe { libc::ioctl(socket, SIOCUNIXFILE as _, 0) })
 }
 
+/// umask(2): sets the mask and returns the one before. nix's own can panic.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: no memory is passed.
+    unsafe { libc::umask(mask) }
+}
+
 /// fchmod(2) on a socket, which is the mode that its node will be born with (less the umask). nix's own borrows the fd
 /// in a way that can panic.
 pub fn change_socket_mode(socket: &OwnedFd, mode: u32) -> Result<(), Errno> {
