@@ -1,0 +1,258 @@
+//! Runs the commands as real processes: with a written environment, no stray fds, in a directory of their own.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::libc;
+
+pub const LISTEN: &str = env!("CARGO_BIN_EXE_listen");
+pub const FDMAP: &str = env!("CARGO_BIN_EXE_fdmap");
+pub const FDMAP_TO: &str = env!("CARGO_BIN_EXE_fdmap-to");
+
+/// An example that cargo built beside the commands.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(LISTEN)
+        .parent()
+        .unwrap()
+        .join("examples")
+        .join(name)
+}
+
+/// A directory that is gone when the test ends.
+pub struct Dir(pub PathBuf);
+
+impl Dir {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("lfm-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Dir(path)
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// What is in it, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub pid: u32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A command to run: an empty environment, 0 to 2 open, everything above closed.
+pub struct Run {
+    command: Command,
+    setup: Vec<Box<dyn FnMut() -> io::Result<()> + Send + Sync>>,
+}
+
+impl Run {
+    pub fn new<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> Self {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().stdin(Stdio::null());
+        Run {
+            command,
+            setup: Vec::new(),
+        }
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn cwd(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Runs in the child, after the fds above 2 were closed. It may make system calls, nothing else.
+    pub fn setup(mut self, step: impl FnMut() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.setup.push(Box::new(step));
+        self
+    }
+
+    /// Closes `fd` in the child.
+    pub fn closed(self, fd: RawFd) -> Self {
+        self.setup(move || {
+            // SAFETY: plain system call.
+            unsafe { libc::close(fd) };
+            Ok(())
+        })
+    }
+
+    /// Opens /dev/null on `fd` in the child.
+    pub fn open(self, fd: RawFd) -> Self {
+        self.setup(move || {
+            // SAFETY: plain system calls; the path is a C string.
+            unsafe {
+                let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+                if null != fd {
+                    libc::dup2(null, fd);
+                    libc::close(null);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    pub fn run(mut self) -> Ended {
+        let mut setup = self.setup;
+        // SAFETY: close_range and the steps, which are system calls, are fine between fork and exec. Rust's own pipe
+        // for the error of exec is above 2: it is only marked close-on-exec.
+        unsafe {
+            self.command.pre_exec(move || {
+                libc::syscall(
+                    libc::SYS_close_range,
+                    3,
+                    u32::MAX,
+                    libc::CLOSE_RANGE_CLOEXEC,
+                );
+                setup.iter_mut().try_for_each(|step| step())
+            });
+        }
+        let child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code(),
+            pid,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// What `report` wrote.
+#[derive(Debug)]
+pub struct Report {
+    lines: Vec<(String, String)>,
+    pub ended: Ended,
+}
+
+impl Report {
+    pub fn all(&self, key: &str) -> Vec<&str> {
+        self.lines
+            .iter()
+            .filter(|(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    pub fn one(&self, key: &str) -> &str {
+        self.all(key)[0]
+    }
+
+    pub fn env(&self) -> Vec<OsString> {
+        self.all("env").into_iter().map(unhex).collect()
+    }
+
+    pub fn args(&self) -> Vec<OsString> {
+        self.all("arg").into_iter().map(unhex).collect()
+    }
+
+    /// The value of a variable.
+    pub fn var(&self, name: &str) -> Option<String> {
+        let prefix = format!("{name}=");
+        self.env()
+            .into_iter()
+            .find_map(|var| var.to_str()?.strip_prefix(&prefix).map(str::to_owned))
+    }
+
+    pub fn fds(&self) -> Vec<i32> {
+        self.all("fd")
+            .iter()
+            .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// A property of an fd: `family`, `address`, ...
+    pub fn fd(&self, fd: i32, property: &str) -> Option<&str> {
+        let prefix = format!("{fd} ");
+        let line = self
+            .all("fd")
+            .into_iter()
+            .find(|line| line.starts_with(&prefix))?;
+        line.split(' ')
+            .find_map(|word| word.strip_prefix(property)?.strip_prefix('='))
+    }
+}
+
+fn unhex(text: &str) -> OsString {
+    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    OsString::from_vec((0..text.len()).step_by(2).map(byte).collect())
+}
+
+/// Runs `program ARGS... report FILE`, prepared by `prepare`, and reads the report.
+pub fn report(program: &str, args: &[&str], prepare: impl FnOnce(Run) -> Run) -> Report {
+    let dir = Dir::new();
+    let file = dir.path("report");
+    let end = [example("report").into_os_string(), OsString::from(&file)];
+    let args = args.iter().map(OsString::from).chain(end);
+    let ended = prepare(Run::new(program, args)).run();
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let lines = text.lines().map(|line| {
+        line.split_once(' ')
+            .map_or((line.to_owned(), String::new()), |(k, v)| {
+                (k.to_owned(), v.to_owned())
+            })
+    });
+    Report {
+        lines: lines.collect(),
+        ended,
+    }
+}
+
+/// `listen` refuses `args` with exactly this line and code, and makes nothing in its (empty) directory.
+#[track_caller]
+pub fn refused(args: &[&str], code: i32, line: &str) {
+    let dir = Dir::new();
+    let ended = Run::new(LISTEN, args).cwd(&dir.0).run();
+    assert_eq!(
+        (ended.stderr.as_str(), ended.code),
+        (format!("listen: {line}\n").as_str(), Some(code)),
+        "{args:?}"
+    );
+    assert_eq!(
+        (ended.stdout.as_str(), dir.names()),
+        ("", vec![]),
+        "{args:?}"
+    );
+}
+
+pub fn bytes(text: &OsStr) -> &[u8] {
+    text.as_bytes()
+}
