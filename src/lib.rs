@@ -30,7 +30,7 @@
 //!
 //! The reader needs neither the standard library nor a heap nor another crate. What the map promises (each fd
 //! is open, unique and not close-on-exec) is written in listen-fd-map(7).
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod map;
 

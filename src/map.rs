@@ -108,6 +108,7 @@ pub(crate) enum Problem {
     BadFd,
     LabelTwice,
     FdTwice,
+    #[cfg(feature = "tools")]
     NotAscii,
 }
 
@@ -131,6 +132,7 @@ impl fmt::Display for ParseError {
             Problem::BadFd => "a bad fd number",
             Problem::LabelTwice => "a label that was there already",
             Problem::FdTwice => "an fd that was there already",
+            #[cfg(feature = "tools")]
             Problem::NotAscii => "a byte that is not ASCII",
         };
         write!(f, "{problem} at byte {}", self.at)

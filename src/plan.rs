@@ -124,7 +124,7 @@ impl<'a> Plan<'a> {
             looks_up: false,
             set_already: false,
         };
-        while let Some(item) = walk.next() {
+        for item in walk.by_ref() {
             match item.map_err(Failure::Argument)? {
                 Item::Flag(Flag::Env) => plan.env = true,
                 Item::Flag(Flag::Addr) => plan.addr = true,

@@ -136,6 +136,8 @@ impl<T> Static<T> {
     }
 
     /// The memory, the first time; `None` ever after.
+    // clippy fears a second &mut from the same &self; the flag is what prevents it
+    #[allow(clippy::mut_from_ref)]
     pub fn take(&'static self) -> Option<&'static mut T> {
         // SAFETY: the flag lets one caller through, so this reference is the only one.
         (!self.1.swap(true, Ordering::AcqRel)).then(|| unsafe { &mut *self.0.get() })
@@ -153,6 +155,8 @@ unsafe impl Zeroed for u8 {}
 unsafe impl Zeroed for Option<Arg<'_>> {}
 
 /// Room for `len` values: `room`, or fresh memory from mmap(2) where that is too small or given away.
+// as in Static::take
+#[allow(clippy::mut_from_ref)]
 pub fn room<T: Zeroed + Send, const LEN: usize>(
     room: &'static Static<[T; LEN]>,
     len: usize,
@@ -199,12 +203,11 @@ pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> Result<OwnedFd, Er
 
 /// Takes over an fd that a system call returned, or its error.
 fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: the kernel just made this fd; nobody else has it.
     if fd < 0 {
-        Err(Errno::last())
-    } else {
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        return Err(Errno::last());
     }
+    // SAFETY: the kernel just made this fd; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// listen(2) with any backlog: nix refuses those above 4096. -1 is the kernel's maximum, net.core.somaxconn.

@@ -22,7 +22,7 @@ pub enum Address<'a> {
         /// 0 lets the kernel choose.
         port: u16,
     },
-    /// One IPv6 address, or [::].
+    /// One IPv6 address, or `[::]`.
     V6 {
         /// In network order.
         ip: [u8; 16],

@@ -1,5 +1,6 @@
 //! Runs the commands as real processes: with a written environment, no stray fds, in a directory of their own.
-#![allow(dead_code, reason = "each test file uses a part")]
+// each test file uses a part of this module, and clippy takes helpers outside #[test] for shipped code
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

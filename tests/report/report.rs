@@ -3,6 +3,8 @@
 //! `report FILE ARGUMENT...` writes lines `KEY VALUE`; bytes that may be anything are in hex. Like the commands it runs
 //! without Rust's start-up code, which would change what is to be reported.
 #![no_main]
+// a test's program: what fails here has to fail the test
+#![allow(clippy::unwrap_used)]
 
 use listen_fd_map::describe;
 use listen_fd_map::output::Shown;
