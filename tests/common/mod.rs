@@ -69,6 +69,22 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Closes what the test process has open above 2, at the exec: Rust's own pipe for its error is among them.
+pub fn close_others(command: &mut Command) {
+    // SAFETY: a system call, which is fine between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::syscall(
+                libc::SYS_close_range,
+                3,
+                u32::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            );
+            Ok(())
+        });
+    }
+}
+
 /// A command to run: an empty environment, 0 to 2 open, everything above closed.
 pub struct Run {
     command: Command,
@@ -126,19 +142,10 @@ impl Run {
     }
 
     pub fn run(mut self) -> Ended {
-        let mut setup = self.setup;
-        // SAFETY: close_range and the steps, which are system calls, are fine between fork and exec. Rust's own pipe
-        // for the error of exec is above 2: it is only marked close-on-exec.
-        unsafe {
-            self.command.pre_exec(move || {
-                libc::syscall(
-                    libc::SYS_close_range,
-                    3,
-                    u32::MAX,
-                    libc::CLOSE_RANGE_CLOEXEC,
-                );
-                setup.iter_mut().try_for_each(|step| step())
-            });
+        close_others(&mut self.command);
+        for mut step in self.setup {
+            // SAFETY: the steps make system calls, which is fine between fork and exec.
+            unsafe { self.command.pre_exec(move || step()) };
         }
         let child = self
             .command
