@@ -231,13 +231,25 @@ fn kresd_serves(supervisor: &Child, stop: &[&str]) {
         eventually("kresd answers", || {
             let pid = child_of(supervisor.id()).filter(|pid| Some(*pid) != last)?;
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            let answer = beside(pid, &["kdig", "+short", "+time=1", "@127.0.0.1", "listen.example.net"])?;
+            let answer = beside(
+                pid,
+                &[
+                    "kdig",
+                    "+short",
+                    "+time=1",
+                    "@127.0.0.1",
+                    "listen.example.net",
+                ],
+            )?;
             (name.trim() == "kresd" && answer.trim() == "192.0.2.1").then_some(pid)
         })
     };
     let check = |pid: u32| {
         for how in [&["+tcp", "@::1"][..], &["+tls", "@127.0.0.1"]] {
-            let answer = beside(pid, &[&["kdig", "+short"], how, &["listen.example.net"]].concat());
+            let answer = beside(
+                pid,
+                &[&["kdig", "+short"], how, &["listen.example.net"]].concat(),
+            );
             assert_eq!(answer.unwrap().trim(), "192.0.2.1", "{how:?}");
         }
         let mut stream = UnixStream::connect(&control).unwrap();

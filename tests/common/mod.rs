@@ -141,6 +141,61 @@ impl Run {
         })
     }
 
+    /// Runs without any privilege: where the tests run as root, as a root that has no capabilities (SECBIT_NOROOT of
+    /// capabilities(7)), who can still read the checkout.
+    pub fn ordinary(self) -> Self {
+        self.setup(|| {
+            // SAFETY: plain system calls.
+            let kept = unsafe {
+                libc::geteuid() == 0 && libc::prctl(libc::PR_SET_SECUREBITS, 3, 0, 0, 0) != 0
+            };
+            if kept {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Makes the kernel refuse a system call with `errno` where its argument number `arg` is `value`: seccomp(2).
+    pub fn refusing(self, call: libc::c_long, arg: u32, value: u32, errno: i32) -> Self {
+        self.setup(move || {
+            let step = |code: u32, jt, jf, k| libc::sock_filter {
+                code: code as u16,
+                jt,
+                jf,
+                k,
+            };
+            let (load, equal, end) = (0x20, 0x15, 0x06);
+            let program = [
+                step(load, 0, 0, 0),
+                step(equal, 0, 3, call as u32),
+                step(load, 0, 0, 16 + 8 * arg),
+                step(equal, 0, 1, value),
+                step(end, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+                step(end, 0, 0, libc::SECCOMP_RET_ALLOW),
+            ];
+            let filter = libc::sock_fprog {
+                len: program.len() as u16,
+                filter: program.as_ptr().cast_mut(),
+            };
+            // SAFETY: the kernel copies the program, which lives until the call returns.
+            let done = unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+                libc::prctl(
+                    libc::PR_SET_SECCOMP,
+                    libc::SECCOMP_MODE_FILTER,
+                    &raw const filter,
+                )
+            };
+            if done == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        })
+    }
+
     pub fn run(mut self) -> Ended {
         close_others(&mut self.command);
         for mut step in self.setup {
