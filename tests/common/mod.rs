@@ -198,9 +198,9 @@ impl Run {
 
     pub fn run(mut self) -> Ended {
         close_others(&mut self.command);
-        for mut step in self.setup {
+        for step in self.setup {
             // SAFETY: the steps make system calls, which is fine between fork and exec.
-            unsafe { self.command.pre_exec(move || step()) };
+            unsafe { self.command.pre_exec(step) };
         }
         let child = self
             .command

@@ -1,0 +1,94 @@
+//! What listen(1) costs, in counts that do not depend on the machine's load.
+#![cfg(feature = "tools")]
+// helpers outside #[test] count as shipped code to clippy
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Dir, close_others};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The static release build of this checkout, which .ci/run makes first.
+fn static_listen() -> PathBuf {
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(target)
+        .join("x86_64-unknown-linux-musl/release/listen")
+}
+
+/// The system calls from the exec of `listen` to the exec of the next program, by name.
+fn calls(args: &[&str]) -> Vec<String> {
+    let dir = Dir::new();
+    let log = dir.path("log");
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-o", &log])
+        .arg(static_listen())
+        .args(args)
+        .arg("/bin/true");
+    command.env_clear().current_dir(&dir.0).stdin(Stdio::null());
+    close_others(&mut command);
+    assert!(command.status().unwrap().success());
+    let log = fs::read_to_string(&log).unwrap();
+    let names = log
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1)?.split('(').next());
+    let after_start = names.skip(1).map(str::to_owned);
+    let mut calls: Vec<String> = after_start.take_while(|name| name != "execve").collect();
+    // what the C library does at the start of every static program
+    assert_eq!(
+        calls.drain(..2).collect::<Vec<_>>(),
+        ["arch_prctl", "set_tid_address"]
+    );
+    calls
+}
+
+#[test]
+#[ignore = "needs strace, and the static release build"]
+fn a_socket_costs_the_calls_that_it_needs_and_no_memory_is_asked_for() {
+    assert_eq!(calls(&[]), Vec::<String>::new());
+    assert_eq!(
+        calls(&["-tcp::127.0.0.1:0"]),
+        ["socket", "setsockopt", "bind", "listen"]
+    );
+    assert_eq!(
+        calls(&["-tcp::0"]),
+        ["socket", "setsockopt", "setsockopt", "bind", "listen"]
+    );
+    assert_eq!(calls(&["-udp::127.0.0.1:0"]), ["socket", "bind"]);
+    assert_eq!(calls(&["-unix::./s"]), ["socket", "bind", "listen"]);
+    let mode = ["socket", "umask", "fchmod", "bind", "umask", "listen"];
+    assert_eq!(calls(&["-unix:mode=600:./s"]), mode);
+    assert_eq!(
+        calls(&["-e", "-udp::127.0.0.1:0", "-unix-dgram::./s"]),
+        ["socket", "bind", "socket", "bind"]
+    );
+}
+
+#[test]
+#[ignore = "needs strace, and the static release build"]
+fn a_stale_path_costs_six_calls() {
+    let dir = Dir::new();
+    let path = dir.path("s");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let stale = [
+        "socket", "bind", "lstat", "socket", "connect", "close", "unlink", "bind", "listen",
+    ];
+    assert_eq!(calls(&[&format!("-unix::{path}")]), stale);
+}
+
+#[test]
+#[ignore = "needs the static release build"]
+fn listen_is_built_without_the_panic_machinery() {
+    let binary = fs::read(static_listen()).unwrap();
+    // std's panic hook reads this variable, so whatever can panic brings its name along
+    let name = b"RUST_BACKTRACE";
+    assert!(!binary.windows(name.len()).any(|window| window == name));
+    let other = fs::read(static_listen().with_file_name("fdmap")).unwrap();
+    assert!(
+        other.windows(name.len()).any(|window| window == name),
+        "the name is there where a panic is"
+    );
+}
