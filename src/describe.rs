@@ -3,6 +3,7 @@
 
 use crate::ip::{V4, V6};
 use crate::output::{Shown, Text};
+use crate::spec::address::PROTOCOLS;
 use crate::spec::family::{Addresses, FAMILIES, Family};
 use crate::sys;
 use core::fmt::{self, Write as _};
@@ -25,22 +26,68 @@ pub struct Socket {
 /// # Errors
 /// ENOTSOCK if it is something else, EBADF if it is closed.
 pub fn socket(fd: RawFd) -> Result<Socket, Errno> {
-    let domain = sys::get_int(fd, libc::SOL_SOCKET, libc::SO_DOMAIN)?;
-    let kind = sys::get_int(fd, libc::SOL_SOCKET, libc::SO_TYPE)?;
-    let addresses = match domain {
+    let about = |name| sys::get_int(fd, libc::SOL_SOCKET, name);
+    let (kind, protocol) = (about(libc::SO_TYPE)?, about(libc::SO_PROTOCOL)?);
+    let addresses = match about(libc::SO_DOMAIN)? {
         libc::AF_INET | libc::AF_INET6 => Some(Addresses::Inet),
         libc::AF_UNIX => Some(Addresses::Unix),
+        libc::AF_VSOCK => Some(Addresses::Vsock),
+        libc::AF_NETLINK => Some(Addresses::Netlink),
         _ => None,
     };
-    let alike = |family: &&Family| Some(family.addresses) == addresses && family.kind == kind;
+    let alike = |family: &&Family| {
+        Some(family.addresses) == addresses
+            && match family.addresses {
+                Addresses::Inet => (family.kind, family.protocol) == (kind, protocol),
+                // SOCK_DGRAM and SOCK_RAW are the same there: netlink(7)
+                Addresses::Netlink => true,
+                _ => family.kind == kind,
+            }
+    };
+    let mut address = local_address(fd)?;
+    if addresses == Some(Addresses::Netlink) {
+        let named = PROTOCOLS.iter().find(|&&(_, number)| number == protocol);
+        // every name fits
+        let _ = match named {
+            Some((name, _)) => address.write_str(name),
+            None => write!(address, "{protocol}"),
+        };
+    }
     Ok(Socket {
         family: FAMILIES.iter().find(alike),
-        listening: sys::get_int(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0,
-        address: local_address(fd)?,
+        listening: about(libc::SO_ACCEPTCONN)? != 0,
+        address,
     })
 }
 
-/// A local address as the map's `_ADDR` variables have it: `1.2.3.4:53`, `[::1]:53`, `/path`, `@name`; empty for an
+/// The family of specs that opens such files, of what is no socket.
+pub fn file_family(fd: RawFd) -> Result<&'static str, Errno> {
+    // MQUEUE_MAGIC of linux/magic.h
+    const MQUEUE: u64 = 0x1980_0202;
+    let status = sys::status(fd)?;
+    Ok(match status.st_mode & libc::S_IFMT {
+        libc::S_IFIFO if status.st_nlink > 0 && is_named(fd) => "fifo",
+        libc::S_IFREG if sys::file_system(fd)? == MQUEUE => "mqueue",
+        libc::S_IFREG | libc::S_IFCHR | libc::S_IFBLK => "file",
+        _ => kind(status.st_mode).trim_start_matches("a "),
+    })
+}
+
+/// Whether a pipe has a path: a FIFO has.
+fn is_named(fd: RawFd) -> bool {
+    let mut room = [0; 16];
+    !link_of(fd, &mut room).is_some_and(|target| target.starts_with(b"pipe:"))
+}
+
+/// What /proc says that an fd is: proc_pid_fd(5).
+pub fn link_of(fd: RawFd, room: &mut [u8]) -> Option<&[u8]> {
+    let mut path = Text::<32>::new();
+    // 24 bytes at most
+    let _ = write!(path, "/proc/self/fd/{fd}");
+    sys::read_link(path.c_str()?, room).ok()
+}
+
+/// A local address as the map's `_ADDR` variables have it: `1.2.3.4:53`, `[::1]:53`, `/path`, `@name`, `CID:PORT`; empty for an
 /// unnamed socket and for families that have none of these.
 pub type LocalAddress = Text<128>;
 
@@ -50,7 +97,7 @@ pub fn local_address(fd: RawFd) -> Result<LocalAddress, Errno> {
     Ok(address(sys::local_address(fd, &mut room)?))
 }
 
-/// Reads a sockaddr: ip(7), ipv6(7), unix(7).
+/// Reads a sockaddr: ip(7), ipv6(7), unix(7), vsock(7).
 fn address(sockaddr: &[u8]) -> LocalAddress {
     let mut text = LocalAddress::new();
     let [low, high, rest @ ..] = sockaddr else {
@@ -68,6 +115,14 @@ fn address(sockaddr: &[u8]) -> LocalAddress {
         }
         (libc::AF_INET6, [p, q, _, _, _, _, tail @ ..]) => {
             put_v6(&mut text, tail, u16::from_be_bytes([*p, *q]))
+        }
+        // struct sockaddr_vm: reserved, port, context id
+        (libc::AF_VSOCK, [_, _, rest @ ..]) => {
+            let [a, b, c, d, e, f, g, h, ..] = *rest else {
+                return text;
+            };
+            let (port, cid) = ([a, b, c, d], [e, f, g, h]);
+            write!(text, "{}:{}", u32::from_ne_bytes(cid), u32::from_ne_bytes(port))
         }
         (libc::AF_UNIX, [0, name @ ..]) => {
             text.put(b"@");
@@ -118,13 +173,8 @@ impl fmt::Display for What {
                 address => write!(f, " {}", Shown(address)),
             };
         }
-        let mut path = Text::<32>::new();
-        write!(path, "/proc/self/fd/{}", self.0)?;
         let mut room = [0; 256];
-        match path
-            .c_str()
-            .and_then(|path| sys::read_link(path, &mut room).ok())
-        {
+        match link_of(self.0, &mut room) {
             Some(target) => write!(f, "{}", Shown(target)),
             None => f.write_str(kind(sys::status(self.0).map_or(0, |status| status.st_mode))),
         }

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::inherited::{Inherited, VARIABLE};
 use crate::map::FdMap;
 use crate::set::Key as _;
+use crate::spec::Label;
 use crate::sys::{Arg, Start};
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt as _;
@@ -73,7 +74,7 @@ pub fn without(
             left.push(format!("{label}={fd}"));
             continue;
         }
-        let name: Vec<u8> = Variable::fd(label.as_bytes()).bytes().collect();
+        let name: Vec<u8> = Variable::fd(Label::new(label.as_bytes())).bytes().collect();
         let number = |variable: &Arg| {
             variable
                 .value_of(&name)
@@ -81,7 +82,7 @@ pub fn without(
         };
         if env.iter().flatten().find_map(number) == Some(true) {
             gone.push(name);
-            gone.push(Variable::addr(label.as_bytes()).bytes().collect());
+            gone.push(Variable::addr(Label::new(label.as_bytes())).bytes().collect());
         }
     }
     let left = match left.as_slice() {

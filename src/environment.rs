@@ -3,6 +3,7 @@
 
 use crate::inherited::VARIABLE;
 use crate::set::Key;
+use crate::spec::Label;
 use crate::sys::Arg;
 use core::ffi::CStr;
 use core::fmt::{self, Write as _};
@@ -11,7 +12,7 @@ use core::fmt::{self, Write as _};
 #[derive(Clone, Copy, Debug)]
 pub struct Variable<'a> {
     /// The label or name that it is made of.
-    pub of: &'a [u8],
+    pub of: Label<'a>,
     /// How.
     pub kind: Kind,
 }
@@ -30,7 +31,7 @@ pub enum Kind {
 
 impl<'a> Variable<'a> {
     /// `<LABEL>_FD`
-    pub fn fd(label: &'a [u8]) -> Self {
+    pub fn fd(label: Label<'a>) -> Self {
         Variable {
             of: label,
             kind: Kind::Fd,
@@ -38,7 +39,7 @@ impl<'a> Variable<'a> {
     }
 
     /// `<LABEL>_ADDR`
-    pub fn addr(label: &'a [u8]) -> Self {
+    pub fn addr(label: Label<'a>) -> Self {
         Variable {
             of: label,
             kind: Kind::Addr,
@@ -48,7 +49,7 @@ impl<'a> Variable<'a> {
     /// The variable called `name`.
     pub fn named(name: &'a [u8]) -> Self {
         Variable {
-            of: name,
+            of: Label::new(name),
             kind: Kind::Named,
         }
     }
@@ -63,8 +64,8 @@ impl Key for Variable<'_> {
             Kind::Named => b"",
         };
         let verbatim = self.kind == Kind::Named;
-        let prefix = !verbatim && self.of.first().is_some_and(u8::is_ascii_digit);
-        let fold = move |&b: &u8| match b {
+        let prefix = !verbatim && self.of.bytes().next().is_some_and(|b| b.is_ascii_digit());
+        let fold = move |b: u8| match b {
             b if verbatim => b,
             b if b.is_ascii_alphanumeric() => b.to_ascii_uppercase(),
             _ => b'_',
@@ -72,7 +73,7 @@ impl Key for Variable<'_> {
         prefix
             .then_some(b'_')
             .into_iter()
-            .chain(self.of.iter().map(fold))
+            .chain(self.of.bytes().map(fold))
             .chain(suffix.iter().copied())
     }
 }
@@ -198,12 +199,12 @@ mod tests {
     #[test]
     fn variables_are_named_after_labels() {
         for (variable, name) in [
-            (Variable::fd(b"tls"), "TLS_FD"),
-            (Variable::addr(b"tls"), "TLS_ADDR"),
-            (Variable::fd(b"web.0"), "WEB_0_FD"),
-            (Variable::fd(b"a@b-c"), "A_B_C_FD"),
-            (Variable::fd(b"9p"), "_9P_FD"),
-            (Variable::fd(b"_x"), "_X_FD"),
+            (Variable::fd(Label::new(b"tls")), "TLS_FD"),
+            (Variable::addr(Label::new(b"tls")), "TLS_ADDR"),
+            (Variable::fd(Label::new(b"web.0")), "WEB_0_FD"),
+            (Variable::fd(Label::new(b"a@b-c")), "A_B_C_FD"),
+            (Variable::fd(Label::new(b"9p")), "_9P_FD"),
+            (Variable::fd(Label::new(b"_x")), "_X_FD"),
             (Variable::named(b"lower_9"), "lower_9"),
         ] {
             assert_eq!(variable.to_string(), name);

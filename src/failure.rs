@@ -7,8 +7,9 @@ use crate::exec::NoExec;
 use crate::inherited;
 use crate::output::{Output, Shown};
 use crate::spec::error::At;
-use crate::spec::{self, Subject, family};
-use crate::{argv, bind, place};
+use crate::spec::{self, Label, Spec, Subject, family};
+use crate::work::Error;
+use crate::{argv, place};
 use core::fmt::{self, Write as _};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
@@ -30,7 +31,7 @@ pub enum Failure<'a> {
     /// More sockets than fit.
     TooMany,
     /// A socket could not be made.
-    Socket(Subject<'a>, bind::Error),
+    Socket(Subject<'a>, Spec<'a>, Error<'a>),
     /// Another system call failed while doing this.
     System(&'a str, Errno),
     /// PROG does not run.
@@ -44,15 +45,17 @@ pub enum Claim<'a> {
     /// A second `-d`.
     Repeated,
     /// A label that another socket has.
-    Label(&'a [u8]),
+    Label(Label<'a>),
     /// A label that the inherited map has.
-    InheritedLabel(&'a [u8]),
+    InheritedLabel(Label<'a>),
     /// A variable that another socket has.
     Variable(Variable<'a>),
     /// A variable that is set already, to something else.
     SetVariable(Variable<'a>, &'a [u8]),
     /// An fd that is open.
     Open(RawFd),
+    /// Numbers of fds beyond the greatest.
+    TooHigh,
     /// An fd that two claim.
     Twice(RawFd),
     /// An fd of the inherited map.
@@ -100,7 +103,7 @@ impl fmt::Display for Failure<'_> {
                     place::MOST
                 )
             }
-            Failure::Socket(subject, error) => error.describe(f, subject),
+            Failure::Socket(subject, spec, error) => error.describe(f, subject, spec),
             Failure::System(doing, errno) => write!(f, "unable to {doing}: {}", errno.desc()),
             Failure::Exec(no) => write_exec(f, no),
         }
@@ -115,12 +118,10 @@ impl fmt::Display for Claim<'_> {
             Claim::Label(label) => {
                 write!(
                     f,
-                    "label {} is taken already, give one of the two another with label=",
-                    Shown(label)
+                    "label {label} is taken already, give one of the two another with label="
                 )
             }
             Claim::InheritedLabel(label) => {
-                let label = Shown(label);
                 write!(
                     f,
                     "label {label} is taken in the inherited LISTEN_FD_MAP, choose another with label= (or unset it)"
@@ -140,6 +141,7 @@ impl fmt::Display for Claim<'_> {
                 )
             }
             Claim::Open(fd) => write!(f, "fd {fd} is open already: {}", What(*fd)),
+            Claim::TooHigh => f.write_str("the last fd of the group would be above 2147483647"),
             Claim::Twice(fd) => write!(f, "fd {fd} is claimed twice"),
             Claim::InMap(fd, label) => {
                 write!(f, "fd {fd} is {label} in the inherited LISTEN_FD_MAP")

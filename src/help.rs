@@ -3,7 +3,7 @@
 
 use crate::output::Output;
 use crate::spec::family::{FAMILIES, Families, Family};
-use crate::spec::option;
+use crate::spec::option::{self, OPTIONS};
 use core::fmt::Write as _;
 
 /// The usage line of `listen`.
@@ -26,8 +26,8 @@ and execs PROG.
   -h, --help [FAMILY]          this, or the options of one family
   -V, --version
 
-Families and the names of their options:
-";
+Families (listen -h FAMILY says more), and the options of each:
+ ";
 
 const LISTEN_TAIL: &str = "
   listen -tcp::80 PROG
@@ -37,6 +37,14 @@ const LISTEN_TAIL: &str = "
 
 listen(1), listen-spec(5), listen-fd-map(7)
 ";
+
+/// Sets of families that have a name.
+const NAMED: [(Families, &str); 4] = [
+    (Families::ALL, "all"),
+    (Families::SOCKETS, "all sockets"),
+    (Families::INET, "tcp, udp, mptcp, sctp, udplite"),
+    (Families::UNIX_ALL, "unix, unix-dgram, unix-seqpacket"),
+];
 
 /// `listen -h`, `listen -h FAMILY`
 pub fn listen(family: Option<&Family>, out: &mut Output) {
@@ -49,27 +57,44 @@ pub fn listen(family: Option<&Family>, out: &mut Output) {
 
 fn all(out: &mut Output) -> core::fmt::Result {
     write!(out, "usage: {LISTEN_USAGE}\n{LISTEN_HEAD}")?;
-    let everywhere = |row: &&option::Row| row.families == Families::ALL;
-    out.write_str("  all             ")?;
-    option::OPTIONS
-        .iter()
-        .filter(everywhere)
-        .try_for_each(|row| write!(out, " {}", row.name))?;
     for family in &FAMILIES {
-        write!(out, "\n  {:<16}", family.name)?;
-        option::of(family)
-            .filter(|row| !everywhere(row))
-            .try_for_each(|row| write!(out, " {}", row.name))?;
+        write!(out, " {}", family.name)?;
     }
-    write!(out, "\n{LISTEN_TAIL}")
+    out.write_str("\n\n")?;
+    for (at, row) in OPTIONS.iter().enumerate() {
+        let same = |other: &&option::Row| other.families == row.families;
+        let before = OPTIONS.iter().take(at);
+        if before.clone().any(|other| same(&other)) {
+            continue;
+        }
+        // what has the same families stands together
+        out.write_str("  ")?;
+        match NAMED.iter().find(|(families, _)| *families == row.families) {
+            Some((_, name)) => out.write_str(name)?,
+            None => {
+                let mut separator = "";
+                row.families.iter().try_for_each(|family| {
+                    write!(out, "{separator}{}", family.name)?;
+                    separator = ", ";
+                    Ok(())
+                })?;
+            }
+        }
+        out.write_str(":")?;
+        OPTIONS
+            .iter()
+            .filter(same)
+            .try_for_each(|row| write!(out, " {}", row.name))?;
+        out.write_str("\n")?;
+    }
+    out.write_str(LISTEN_TAIL)
 }
 
 fn one(family: &Family, out: &mut Output) -> core::fmt::Result {
-    let name = family.name;
+    let (name, addresses) = (family.name, family.addresses.help());
     writeln!(
         out,
-        "-{name}:OPTIONS:ADDRESS\n\naddresses: {}\n",
-        family.help
+        "-{name}:OPTIONS:ADDRESS\n\naddresses: {addresses}\n"
     )?;
     option::of(family).try_for_each(|row| writeln!(out, "  {:<12} {}", row.name, row.help))
 }

@@ -75,11 +75,40 @@ pub mod plan;
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]
+pub mod print;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod work;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
 pub mod bind;
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]
+pub mod sockopt;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod netns;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod special;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
 pub mod node;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod path;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod trail;
+
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! From a plan to sockets in place, the map, and the environment of the next program; and back, where a step fails.
 #![forbid(unsafe_code)]
 
-use crate::bind::{self, Doing};
+use crate::bind;
 use crate::describe;
 use crate::environment::{Environment, Kind, Strings};
 use crate::failure::{Claim, Failure, Log};
@@ -10,16 +10,19 @@ use crate::output::Shown;
 use crate::place::Places;
 use crate::plan::{Plan, Room};
 use crate::set::Key as _;
-use crate::spec::option::What;
-use crate::spec::{Spec, Subject};
+use crate::spec::address::Address;
+use crate::spec::family::Addresses;
+use crate::spec::{Label, Spec, Subject};
 use crate::sys::{self, Arg};
+use crate::work::{Doing, Error, Work};
 use nix::errno::Errno;
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 
-/// Makes every socket of the plan and puts it in its place; writes the new value of the map.
+/// Makes every socket of the plan and puts it in its place; writes the new value of the map. What is made in the file
+/// system is in the trail of the room.
 ///
 /// # Errors
-/// The first socket that could not be made. Nothing is left in the file system then.
+/// The first socket that could not be made.
 pub fn sockets<'a>(
     plan: &Plan<'a>,
     inherited: &Inherited<'a>,
@@ -34,75 +37,70 @@ pub fn sockets<'a>(
             .copied()
             .chain(inherited.text.bytes()),
     );
-    let mut places = Places::new(&room.numbers);
+    let mut places = Places::new();
+    let mut placed = room.placed.iter_mut();
     let mut first = inherited.text.is_empty();
-    let each = plan.specs().zip(&room.names).zip(&mut room.placed);
-    for (made, (((_, spec), names), placed)) in each.enumerate() {
-        let fd = match socket(&spec, names, &mut places, plan.verbose, log) {
-            Ok(fd) => fd,
-            Err(error) => {
-                undo(plan, room, made);
-                return Err(Failure::Socket(Subject::from(&spec), error));
+    for ((_, spec), &names) in plan.specs().zip(&room.names) {
+        let mut port = None;
+        for (member, label) in spec.labels().enumerate() {
+            let mut work = Work {
+                spec: &spec,
+                names,
+                claimed: spec.claims(member),
+                port,
+                places: &mut places,
+                taken: &room.numbers,
+                trail: &mut room.trail,
+                log,
+            };
+            let failed = |error| Failure::Socket(Subject::new(&spec, label), spec, error);
+            let fd = bind::open(&mut work).map_err(failed)?;
+            if member == 0 && spec.count() > 1 {
+                port = bind::port_to_share(&work, fd)
+                    .map_err(|errno| failed(Error::system(Doing::Name, errno)))?;
             }
-        };
-        *placed = fd;
-        map.put(
-            (!first)
-                .then_some(b',')
-                .into_iter()
-                .chain(spec.label.iter().copied())
-                .chain([b'=']),
-        );
-        map.put_number(fd);
-        first = false;
+            if plan.verbose {
+                say(&spec, label, fd, log)
+                    .map_err(|errno| failed(Error::system(Doing::Name, errno)))?;
+            }
+            if let Some(place) = placed.next() {
+                *place = fd;
+            }
+            let comma = (!first).then_some(b',').into_iter();
+            map.put(comma.chain(label.bytes()).chain([b'=']));
+            map.put_number(fd);
+            first = false;
+        }
     }
     Ok(())
 }
 
-fn socket(
-    spec: &Spec,
-    names: &bind::LookedUp,
-    places: &mut Places,
-    verbose: bool,
-    log: &mut Log,
-) -> Result<RawFd, bind::Error> {
-    let mut warn = |option, errno: Errno| {
-        let (family, address) = (spec.family.name, Shown(spec.address_text));
+/// `-v`
+fn say(spec: &Spec, label: Label, fd: RawFd, log: &Log) -> Result<(), Errno> {
+    let family = spec.family.name;
+    let line = |address| {
         log.line(
-            "warning",
+            "info",
             format_args!(
-                "{family}:{address}: {option}~ not applied: {}",
-                errno.desc()
+                "{family} {} is open on fd {fd} (label {label})",
+                Shown(address)
             ),
         );
     };
-    let socket = bind::open(spec, names, &mut warn)?;
-    let socket = places
-        .place(socket, spec.number(What::Fd))
-        .map_err(|(errno, socket)| {
-            bind::forget(spec, socket.as_raw_fd());
-            bind::Error::system(Doing::Place, errno)
-        })?;
-    log.silent |= socket.as_raw_fd() == 2;
-    if verbose {
-        let address = describe::local_address(socket.as_raw_fd()).map_err(|errno| {
-            bind::forget(spec, socket.as_raw_fd());
-            bind::Error::system(Doing::Name, errno)
-        })?;
-        let (family, fd) = (spec.family.name, socket.as_raw_fd());
-        let (address, label) = (Shown(address.bytes()), Shown(spec.label));
-        log.line(
-            "info",
-            format_args!("{family} {address} is bound on fd {fd} (label {label})"),
-        );
+    match spec.address {
+        Address::Path(_) | Address::Abstract(_) | Address::Netlink(_) | Address::Queue(_) => {
+            line(spec.address_text);
+        }
+        _ => line(local_address(spec, fd)?.bytes()),
     }
-    Ok(socket.into_raw_fd())
+    Ok(())
 }
 
-/// Removes what the first `made` sockets have left in the file system.
-pub fn undo(plan: &Plan, room: &Room, made: usize) {
-    for ((_, spec), &fd) in plan.specs().zip(&room.placed).take(made) {
-        bind::forget(&spec, fd);
+/// The address of a socket; of an fd that is none, nothing.
+fn local_address(spec: &Spec, fd: RawFd) -> Result<describe::LocalAddress, Errno> {
+    match describe::local_address(fd) {
+        Err(Errno::ENOTSOCK) if spec.adopts().is_some() => Ok(describe::LocalAddress::new()),
+        address => address,
     }
 }
 
@@ -120,21 +118,32 @@ pub fn variables<'a>(
     if plan.variables == 0 {
         return Ok(());
     }
-    for ((written, spec), &fd) in plan.specs().zip(&room.placed) {
-        for variable in plan.variables_of(&spec) {
+    let sockets = plan
+        .specs()
+        .flat_map(|(written, spec)| spec.labels().map(move |label| (written, spec, label)));
+    for ((written, spec, label), &fd) in sockets.zip(&room.placed) {
+        for variable in plan.variables_of(&spec, label) {
             strings.put(variable.bytes().chain([b'=']));
             let name_len = strings.written().len();
             match variable.kind {
                 Kind::Fd | Kind::Named => strings.put_number(fd),
-                Kind::Addr => {
-                    let address = describe::local_address(fd).map_err(|errno| {
-                        Failure::Socket(
-                            Subject::from(&spec),
-                            bind::Error::system(Doing::Name, errno),
-                        )
-                    })?;
-                    strings.put(address.bytes().iter().copied());
-                }
+                Kind::Addr => match (spec.family.addresses, spec.address) {
+                    (Addresses::Fifo | Addresses::File, Address::Path(path)) => {
+                        strings.put(path.iter().copied());
+                    }
+                    _ => {
+                        let address = local_address(&spec, fd).map_err(|errno| {
+                            let error = Error::system(Doing::Name, errno);
+                            Failure::Socket(Subject::new(&spec, label), spec, error)
+                        })?;
+                        strings.put(address.bytes().iter().copied());
+                    }
+                },
+            }
+            if strings.written().len() == name_len {
+                // no address, no variable
+                strings.drop_written();
+                continue;
             }
             let name = strings
                 .written()

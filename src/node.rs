@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::output::Text;
+use crate::work::Problem;
 use crate::{describe, sys};
 use core::ffi::CStr;
 use core::fmt::Write as _;
@@ -32,35 +33,35 @@ pub struct Wish {
     pub user_soft: bool,
     /// A refused group is only worth a warning.
     pub group_soft: bool,
+    /// The permission bits of which the umask takes its part, where `mode` is not given.
+    pub default: u32,
 }
 
 impl Wish {
-    fn is_owned(&self) -> bool {
+    /// Whether the owner is to be another than the caller.
+    pub fn is_owned(&self) -> bool {
         self.user.is_some() || self.group.is_some()
     }
-}
 
-/// Why a node is not as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// fchmod(2) on the socket failed.
-    Mode(Errno),
-    /// bind(2) failed.
-    Bind(Errno),
-    /// A socket that is open somewhere has the path.
-    InUse,
-    /// Something has the path, and `unlink=never` was said.
-    Never,
-    /// The path is something else than a socket; its file type.
-    NoSocket(&'static str),
-    /// Whether the path is in use cannot be found out.
-    CannotTell(Errno),
-    /// Which node was bound cannot be found out: a kernel without unix_diag, and no CAP_NET_ADMIN.
-    Unknown(Errno),
-    /// The path was something else a moment after it was bound.
-    Swapped,
-    /// The owner cannot be changed.
-    Owner(Errno),
+    /// Makes a node with the mode that it is to be born with, under a umask of 0; `None` leaves it to the umask. One that
+    /// gets another owner has nothing for the group and others until it has.
+    pub fn born<T>(&self, make: impl FnOnce(Option<u32>) -> T) -> T {
+        if self.mode.is_none() && !self.is_owned() {
+            return make(None);
+        }
+        // nothing forks here, so nobody else sees this umask
+        let inherited = sys::umask(0);
+        let full = self.mode.unwrap_or(self.default & !inherited);
+        let made = make(Some(if self.is_owned() { full & 0o700 } else { full }));
+        sys::umask(inherited);
+        made
+    }
+
+    /// The mode that it has in the end.
+    pub fn full_mode(&self) -> u32 {
+        self.mode
+            .unwrap_or_else(|| self.default & !current_umask())
+    }
 }
 
 /// What was refused where the spec said to go on: `mode~`, `user~`, `group~`.
@@ -74,77 +75,85 @@ pub struct Refused {
     pub group: Option<Errno>,
 }
 
-/// Binds `socket` to `path`. The node never has a wider mode than asked for, nor all of it before it has its owner.
+/// Binds `socket` to `path`. The node never has a wider mode than asked for, and nothing for the group and others
+/// before it has its owner: [`give`] comes next.
 ///
 /// # Errors
-/// What went wrong; the node is gone again then, if it was made.
-pub fn bind_path(socket: &OwnedFd, path: &CStr, wish: &Wish) -> Result<Refused, Problem> {
-    let address = UnixAddr::new(path).map_err(Problem::Bind)?;
-    let mut refused = Refused::default();
-    match bind_once(socket, &address, wish, &mut refused) {
-        Err(Problem::Bind(Errno::EADDRINUSE)) => {
+/// What went wrong; there is no node then.
+pub fn bind_path(
+    socket: RawFd,
+    path: &CStr,
+    wish: &Wish,
+    refused: &mut Refused,
+) -> Result<(), Problem> {
+    let address = UnixAddr::new(path).map_err(Problem::System)?;
+    match bind_once(socket, &address, wish, refused) {
+        Err(Problem::System(Errno::EADDRINUSE)) => {
             make_way(path, wish.replace)?;
-            bind_once(socket, &address, wish, &mut refused).map_err(|problem| match problem {
-                Problem::Bind(Errno::EADDRINUSE) => Problem::InUse,
+            bind_once(socket, &address, wish, refused).map_err(|problem| match problem {
+                Problem::System(Errno::EADDRINUSE) => Problem::InUse,
                 problem => problem,
-            })?;
+            })
         }
-        bound => bound?,
+        bound => bound,
     }
-    if wish.is_owned() {
-        give(socket, path, wish, &mut refused).inspect_err(|_| remove(socket.as_raw_fd(), path))?;
-    }
-    Ok(refused)
 }
 
 /// bind(2), with the mode set on the socket before and a umask of 0 around it alone: the node is born with exactly this
 /// mode (unless a default ACL of the directory narrows it: acl(5)).
 fn bind_once(
-    socket: &OwnedFd,
+    socket: RawFd,
     address: &UnixAddr,
     wish: &Wish,
     refused: &mut Refused,
 ) -> Result<(), Problem> {
-    let bind = || bind(socket.as_raw_fd(), address).map_err(Problem::Bind);
-    if wish.mode.is_none() && !wish.is_owned() {
-        return bind();
-    }
-    let inherited = sys::umask(0);
-    let full = wish.mode.unwrap_or(0o777 & !inherited);
-    let narrow = if wish.is_owned() { full & 0o700 } else { full };
-    let bound = match sys::change_socket_mode(socket, narrow) {
-        Ok(()) => bind(),
-        Err(errno) if wish.mode_soft => {
+    let bind = || bind(socket, address).map_err(Problem::System);
+    let bound = wish.born(|mode| match mode {
+        None => bind(),
+        Some(mode) => sys::fchmod(socket, mode)
+            .map_err(Problem::Mode)
+            .and_then(|()| bind()),
+    });
+    match bound {
+        Err(Problem::Mode(errno)) if wish.mode_soft => {
             refused.mode = Some(errno);
-            sys::umask(inherited);
             bind()
         }
-        Err(errno) => Err(Problem::Mode(errno)),
-    };
-    sys::umask(inherited);
-    bound
+        bound => bound,
+    }
 }
 
-/// Gives the node to its owner and then the rest of its mode.
-fn give(socket: &OwnedFd, path: &CStr, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
-    let node = pin(socket.as_raw_fd(), path)?;
-    // one by one, because each may be refused by itself; until the mode is set nobody but the owner gets in
+/// Gives the node of a bound socket to its owner, if it is to have another, and then the rest of its mode.
+///
+/// # Errors
+/// What was refused; the node is still there then.
+pub fn give(socket: RawFd, path: &CStr, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
+    if !wish.is_owned() {
+        return Ok(());
+    }
+    let node = pin(socket, path)?;
+    change_owner(node.as_raw_fd(), wish, refused)?;
+    match change_mode(&node, wish.full_mode()) {
+        Err(errno) if wish.mode_soft => refused.mode = Some(errno),
+        changed => changed.map_err(Problem::Mode)?,
+    }
+    Ok(())
+}
+
+/// Changes the owner of the file that an fd stands for. User and group one by one, because each may be refused by
+/// itself; until the mode is set nobody but the owner gets in.
+pub fn change_owner(file: RawFd, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
     if wish.group.is_some() {
-        match sys::change_owner(&node, None, wish.group) {
+        match sys::change_owner(file, None, wish.group) {
             Err(errno) if wish.group_soft => refused.group = Some(errno),
             changed => changed.map_err(Problem::Owner)?,
         }
     }
     if wish.user.is_some() {
-        match sys::change_owner(&node, wish.user, None) {
+        match sys::change_owner(file, wish.user, None) {
             Err(errno) if wish.user_soft => refused.user = Some(errno),
             changed => changed.map_err(Problem::Owner)?,
         }
-    }
-    let inherited = || 0o777 & !current_umask();
-    match change_mode(&node, wish.mode.unwrap_or_else(inherited)) {
-        Err(errno) if wish.mode_soft => refused.mode = Some(errno),
-        changed => changed.map_err(Problem::Mode)?,
     }
     Ok(())
 }
@@ -157,7 +166,7 @@ fn current_umask() -> u32 {
 }
 
 /// fchmodat2(2), or its older equivalent through /proc, where the kernel or a seccomp filter lacks it.
-fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
+pub fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
     sys::change_mode(node, mode).or_else(|errno| {
         let mut path = Text::<32>::new();
         // 25 bytes at most
@@ -181,7 +190,7 @@ fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
         Err(errno) => return Err(Problem::CannotTell(errno)),
     };
     if status.st_mode & libc::S_IFMT != libc::S_IFSOCK {
-        return Err(Problem::NoSocket(describe::kind(status.st_mode)));
+        return Err(Problem::Other(describe::kind(status.st_mode), "a socket"));
     }
     if !replace {
         return Err(Problem::Never);
@@ -189,7 +198,7 @@ fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
     match probe(path) {
         Err(Errno::ECONNREFUSED) => match unlink(path) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(Problem::Bind(errno)),
+            Err(errno) => Err(Problem::System(errno)),
         },
         Err(Errno::ENOENT) => Ok(()),
         Ok(()) | Err(Errno::EPROTOTYPE) => Err(Problem::InUse),

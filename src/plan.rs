@@ -2,28 +2,27 @@
 #![forbid(unsafe_code)]
 
 use crate::argv::{Flag, Item, Walk};
-use crate::bind::LookedUp;
 use crate::environment::{Kind, LONGEST, Variable};
 use crate::failure::{Claim, Failure};
 use crate::inherited::{Inherited, VARIABLE};
-use crate::output::{Output, Text, put_shell_word};
+use crate::output::Text;
 use crate::place::{MOST, Numbers, Places};
 use crate::set::{Full, Key as _, Set};
-use crate::spec::address::Address;
 use crate::spec::error::At;
 use crate::spec::family::Family;
-use crate::spec::option::{What, owner_number};
-use crate::spec::{OptionText, Spec, Written};
+use crate::spec::option::What;
+use crate::spec::value::owner_number;
+use crate::spec::{Label, Spec, Written};
 use crate::sys::{self, Arg};
-use core::fmt::Write as _;
+use crate::trail::{self, Trail};
+use crate::work::LookedUp;
 use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
 use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::RawFd;
 
 /// The memory of a plan, most of which is never touched.
 pub struct Room<'a> {
-    labels: Set<&'a [u8], { 2 * MOST }>,
+    labels: Set<Label<'a>, { 2 * MOST }>,
     variables: Set<Variable<'a>, { 4 * MOST }>,
     /// Numbers that specs claim and that the inherited map has.
     pub numbers: Numbers,
@@ -31,6 +30,8 @@ pub struct Room<'a> {
     pub names: [LookedUp; MOST],
     /// Where each socket was placed.
     pub placed: [RawFd; MOST],
+    /// What was made in the file system.
+    pub trail: Trail<'a>,
 }
 
 impl Room<'_> {
@@ -42,6 +43,7 @@ impl Room<'_> {
             numbers: Set::new(),
             names: [LookedUp::NOTHING; MOST],
             placed: [0; MOST],
+            trail: Trail::new(),
         }
     }
 }
@@ -87,8 +89,10 @@ pub struct Plan<'a> {
     labels: usize,
     claims: bool,
     names_variables: bool,
-    /// Whether a user, a group or an interface is named.
+    /// Whether a user or a group is named.
     pub looks_up: bool,
+    /// What may be made in the file system at most.
+    traces: usize,
     /// Whether a variable is set already, to what it will say.
     pub set_already: bool,
 }
@@ -122,6 +126,7 @@ impl<'a> Plan<'a> {
             claims: false,
             names_variables: false,
             looks_up: false,
+            traces: 0,
             set_already: false,
         };
         for item in walk.by_ref() {
@@ -158,23 +163,29 @@ impl<'a> Plan<'a> {
         room: &mut Room<'a>,
     ) -> Result<(), Failure<'a>> {
         let claim = |claim| Failure::Claim(written.at(), claim);
-        self.sockets += 1;
-        if self.sockets > MOST {
+        self.sockets += spec.count();
+        self.traces += spec.traces();
+        if self.sockets > MOST || self.traces > trail::ROOM {
             return Err(Failure::TooMany);
         }
-        if !room.labels.insert(spec.label)? {
-            return Err(claim(Claim::Label(spec.label)));
-        }
-        self.labels += spec.label.len();
-        if let Some(fd) = spec.number(What::Fd) {
-            self.claims = true;
-            if !room.numbers.insert(fd)? {
-                return Err(claim(Claim::Twice(fd)));
+        for (member, label) in spec.labels().enumerate() {
+            if !room.labels.insert(label)? {
+                return Err(claim(Claim::Label(label)));
+            }
+            self.labels += label.bytes().count();
+            // an fd that is adopted is spoken for where it was, too
+            for fd in spec.claims(member).into_iter().chain(spec.moves_from()) {
+                self.claims = true;
+                if !room.numbers.insert(fd)? {
+                    return Err(claim(Claim::Twice(fd)));
+                }
             }
         }
+        if spec.number(What::Fd).is_some() && spec.claims(spec.count() - 1).is_none() {
+            return Err(claim(Claim::TooHigh));
+        }
         self.names_variables |= spec.env.is_some();
-        let zone = matches!(spec.address, Address::V6 { zone: [_, ..], .. });
-        self.looks_up |= zone || spec.user.is_some() || spec.group.is_some();
+        self.looks_up |= spec.user.is_some() || spec.group.is_some();
         Ok(())
     }
 
@@ -187,9 +198,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The variables that tell of one socket.
-    pub fn variables_of(&self, spec: &Spec<'a>) -> impl Iterator<Item = Variable<'a>> + use<'a> {
-        let fd = self.env.then_some(Variable::fd(spec.label));
-        let addr = self.addr.then_some(Variable::addr(spec.label));
+    pub fn variables_of(
+        &self,
+        spec: &Spec<'a>,
+        label: Label<'a>,
+    ) -> impl Iterator<Item = Variable<'a>> + use<'a> {
+        let fd = self.env.then_some(Variable::fd(label));
+        let addr = (self.addr && spec.has_address()).then_some(Variable::addr(label));
         fd.into_iter()
             .chain(addr)
             .chain(spec.env.map(Variable::named))
@@ -223,24 +238,21 @@ impl<'a> Plan<'a> {
         inherited: &Inherited<'a>,
         room: &mut Room<'a>,
     ) -> Result<(), Failure<'a>> {
-        let fd_claimed = |fd| {
-            self.specs()
-                .find(|(_, spec)| spec.number(What::Fd) == Some(fd))
-        };
         for (at, label, fd) in inherited.entries() {
-            if !room.labels.insert(label.as_bytes())? {
-                let ours = self
-                    .specs()
-                    .find(|(_, spec)| spec.label == label.as_bytes());
+            if !room.labels.insert(Label::new(label.as_bytes()))? {
+                let taken = |ours: &Label| ours.bytes().eq(label.bytes());
+                let ours = self.specs().find(|(_, spec)| spec.labels().any(|ours| taken(&ours)));
                 return Err(match ours {
-                    Some((written, _)) => {
-                        Failure::Claim(written.at(), Claim::InheritedLabel(label.as_bytes()))
-                    }
+                    Some((written, _)) => Failure::Claim(
+                        written.at(),
+                        Claim::InheritedLabel(Label::new(label.as_bytes())),
+                    ),
                     None => Failure::Inherited(inherited.repeated(at, true)),
                 });
             }
             if !room.numbers.insert(fd)? {
-                return Err(match fd_claimed(fd) {
+                let ours = self.specs().find(|(_, spec)| spec.takes(fd));
+                return Err(match ours {
                     Some((written, _)) => Failure::Claim(written.at(), Claim::InMap(fd, label)),
                     None => Failure::Inherited(inherited.repeated(at, false)),
                 });
@@ -286,7 +298,6 @@ impl<'a> Plan<'a> {
                     .map(|group| groups.id(group))
                     .transpose()
                     .map_err(claim)?,
-                scope: scope(&spec.address).map_err(claim)?,
             };
         }
         Ok(())
@@ -297,18 +308,26 @@ impl<'a> Plan<'a> {
             .map_err(|errno| Failure::System("read the open-file limit", errno))?
             .0;
         for (written, spec) in self.specs() {
-            let Some(fd) = spec.number(What::Fd) else {
-                continue;
-            };
             let claim = |claim| Err(Failure::Claim(written.at(), claim));
-            if u64::try_from(fd).is_ok_and(|fd| fd >= limit) {
-                return claim(Claim::Limit(fd, limit));
+            if let Some(fd) = spec.adopts() {
+                if self.notify == Some(fd) {
+                    return claim(Claim::Twice(fd));
+                }
+                if !sys::is_open(fd) {
+                    return claim(Claim::Closed(fd));
+                }
             }
-            if self.notify == Some(fd) {
-                return claim(Claim::Twice(fd));
-            }
-            if fd > 2 && sys::is_open(fd) {
-                return claim(Claim::Open(fd));
+            let claimed = (0..spec.count()).filter_map(|member| spec.claims(member));
+            for fd in claimed.filter(|&fd| spec.adopts() != Some(fd)) {
+                if u64::try_from(fd).is_ok_and(|fd| fd >= limit) {
+                    return claim(Claim::Limit(fd, limit));
+                }
+                if self.notify == Some(fd) {
+                    return claim(Claim::Twice(fd));
+                }
+                if fd > 2 && sys::is_open(fd) {
+                    return claim(Claim::Open(fd));
+                }
             }
         }
         Ok(())
@@ -322,13 +341,16 @@ impl<'a> Plan<'a> {
     ) -> Result<(), Failure<'a>> {
         room.variables.expect(self.sockets.saturating_mul(3));
         for (written, spec) in self.specs() {
-            for variable in self.variables_of(&spec) {
-                if !room.variables.insert(variable)? {
-                    return Err(Failure::Claim(written.at(), Claim::Variable(variable)));
+            for label in spec.labels() {
+                for variable in self.variables_of(&spec, label) {
+                    if !room.variables.insert(variable)? {
+                        return Err(Failure::Claim(written.at(), Claim::Variable(variable)));
+                    }
+                    self.variables += 1;
+                    // "=", the value (an address of the kernel's, or a path as it is written) and NUL
+                    let value = LONGEST_VALUE.max(spec.address_text.len());
+                    self.text += variable.bytes().count() + value + 2;
                 }
-                self.variables += 1;
-                // "=", the value and NUL
-                self.text += variable.bytes().count() + LONGEST_VALUE + 2;
             }
         }
         for string in env.iter().flatten() {
@@ -356,10 +378,8 @@ impl<'a> Plan<'a> {
         };
         let value = value.to_bytes();
         self.set_already = true;
-        let mut places = Places::new(&room.numbers);
-        for (written, spec) in self.specs() {
-            let fd = places.foresee(spec.number(What::Fd));
-            for variable in self.variables_of(&spec) {
+        for (written, spec, label, fd) in self.foreseen(&room.numbers) {
+            for variable in self.variables_of(&spec, label) {
                 let said = match variable.kind {
                     Kind::Fd => crate::map::parse_fd(value) == Some(fd),
                     Kind::Addr => spec.address.is_written(value),
@@ -383,11 +403,10 @@ impl<'a> Plan<'a> {
         if rest + LONGEST_FD * self.sockets <= LONGEST {
             return Ok(());
         }
-        let mut places = Places::new(&room.numbers);
         let digits = |fd: RawFd| fd.checked_ilog10().map_or(1, |log| log as usize + 1);
         let numbers: usize = self
-            .specs()
-            .map(|(_, spec)| digits(places.foresee(spec.number(What::Fd))))
+            .foreseen(&room.numbers)
+            .map(|(_, _, _, fd)| digits(fd))
             .sum();
         // a comma before each entry, but not before the first of an empty map
         let first = usize::from(inherited.text.is_empty() && self.sockets > 0);
@@ -398,59 +417,21 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// `-n`: each spec in full, as a shell reads it back.
-    pub fn print(&self, room: &Room<'a>, out: &mut Output) {
-        let mut places = Places::new(&room.numbers);
-        for (written, spec) in self.specs() {
-            let foreseen = places.foresee(spec.number(What::Fd));
-            let number = self.verbose.then_some(foreseen).or(spec.number(What::Fd));
-            print_spec(&written, &spec, number, out);
-        }
+    /// Every socket, and the number that it would get now.
+    pub fn foreseen<'b>(
+        &self,
+        taken: &'b Numbers,
+    ) -> impl Iterator<Item = (Written<'a>, Spec<'a>, Label<'a>, RawFd)> + use<'a, 'b> {
+        let mut places = Places::new();
+        let sockets = self.specs().flat_map(|(written, spec)| {
+            let members = spec.labels().enumerate();
+            members.map(move |(member, label)| (written, spec, label, member))
+        });
+        sockets.map(move |(written, spec, label, member)| {
+            let asked = spec.claims(member).or(spec.adopts());
+            (written, spec, label, places.foresee(asked, taken))
+        })
     }
-}
-
-fn print_spec(written: &Written, spec: &Spec, number: Option<RawFd>, out: &mut Output) {
-    let list = written.parts().map_or(&b""[..], |parts| parts.list);
-    let moved = |option: &OptionText| matches!(option.name, b"label" | b"fd");
-    let others = || {
-        written
-            .options(list)
-            .map(|(_, option)| option)
-            .filter(|option| !moved(option))
-    };
-    let mut fd = Text::<16>::new();
-    if let Some(number) = number {
-        // "fd=" and ten digits fit
-        let _ = write!(fd, "fd={number}");
-    }
-    let own = Some(fd.bytes()).filter(|fd| !fd.is_empty());
-    let options = own.into_iter().chain(others().map(|option| option.text));
-    let family = spec.family.name.as_bytes();
-    // what the compact form cannot hold is printed in the separate one
-    let divides = |value: &[u8]| value.iter().any(|b| b",:[]".contains(b));
-    if spec.address.is_compact() && !others().any(|option| option.value.is_some_and(divides)) {
-        let start = [b"-", family, b":label=", spec.label];
-        let middle = options.flat_map(|option| [&b","[..], option]);
-        put_shell_word(
-            out,
-            start
-                .into_iter()
-                .chain(middle)
-                .chain([&b":"[..], spec.address_text]),
-        );
-    } else {
-        put_shell_word(out, [b"--", family].into_iter());
-        out.put(b" ");
-        put_shell_word(out, [spec.address_text].into_iter());
-        let label = [&b"label="[..], spec.label];
-        out.put(b" -o ");
-        put_shell_word(out, label.into_iter());
-        for option in options {
-            out.put(b" -o ");
-            put_shell_word(out, [option].into_iter());
-        }
-    }
-    out.put(b"\n");
 }
 
 /// Looks names up, and the same name only once in a row.
@@ -477,24 +458,6 @@ impl<'a> Names<'a> {
         };
         self.last = Some((name, id));
         Ok(id)
-    }
-}
-
-/// The number of the interface that is an address's zone.
-fn scope<'a>(address: &Address<'a>) -> Result<u32, Claim<'a>> {
-    match *address {
-        Address::V6 {
-            zone: zone @ [_, ..],
-            ..
-        } => {
-            if let Some(number) = owner_number(zone) {
-                return Ok(number);
-            }
-            let name = Text::<16>::from(zone);
-            let index = name.c_str().map_or(Err(Errno::ENODEV), if_nametoindex);
-            index.map_err(|errno| Claim::LookUp("interface", zone, errno))
-        }
-        _ => Ok(0),
     }
 }
 

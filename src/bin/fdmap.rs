@@ -82,6 +82,12 @@ fn fdmap(start: &Start, log: &Log, out: &mut Output) -> Result<i32, Failure<'sta
     Ok(0)
 }
 
+/// The path or name of a FIFO, file or queue.
+fn path_of(fd: i32) -> String {
+    let mut room = [0; 4096];
+    describe::link_of(fd, &mut room).map_or_else(String::new, |path| Shown(path).to_string())
+}
+
 /// The table for people; the exit code.
 fn table(map: &Inherited, out: &mut Output) -> i32 {
     let mut rows =
@@ -99,9 +105,12 @@ fn table(map: &Inherited, out: &mut Output) -> i32 {
                 Shown(socket.address.bytes()).to_string(),
                 if socket.listening { "yes" } else { "no" },
             ),
-            Err(_) => (describe::kind(status.st_mode), String::new(), "-"),
+            Err(_) => (
+                describe::file_family(fd).unwrap_or("file"),
+                path_of(fd),
+                "-",
+            ),
         };
-        let family = family.trim_start_matches("a ").to_owned();
         let address = if address.is_empty() {
             "-".to_owned()
         } else {
@@ -111,7 +120,7 @@ fn table(map: &Inherited, out: &mut Output) -> i32 {
         rows.push([
             label.to_owned(),
             fd.to_string(),
-            family,
+            family.to_owned(),
             address,
             listening.to_owned(),
             inode,

@@ -9,7 +9,7 @@ use listen_fd_map::inherited::Inherited;
 use listen_fd_map::output::Output;
 use listen_fd_map::plan::{Plan, Request, Room};
 use listen_fd_map::sys::{self, Arg, Start, Static};
-use listen_fd_map::{help, make};
+use listen_fd_map::{help, make, print};
 
 static ROOM: Static<Room> = Static::new(Room::new());
 static MAP: Static<[u8; LONGEST + 1]> = Static::new([0; LONGEST + 1]);
@@ -39,9 +39,9 @@ fn listen(
     let inherited = Inherited::find(start.env);
     let text = inherited.as_ref().map_or("", |map| map.text);
     let mut plan = match Plan::read(start.args, text, room)? {
-        Request::Help(family) => return print(|out| help::listen(family, out)),
+        Request::Help(family) => return output(|out| help::listen(family, out)),
         Request::Version => {
-            return print(|out| {
+            return output(|out| {
                 out.put(concat!("listen ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
             });
         }
@@ -55,14 +55,17 @@ fn listen(
     let inherited = inherited?;
     plan.check(&inherited, start.env, room)?;
     if plan.dry_run {
-        return print(|out| plan.print(room, out));
+        return output(|out| print::plan(&plan, &room.numbers, out));
     }
     let mut strings = Strings::new(sys::room(&STRINGS, plan.text).map_err(no_memory)?);
     let pointers = sys::room(&POINTERS, start.env.len() + 2 + plan.variables).map_err(no_memory)?;
     let mut map = Strings::new(map);
-    make::sockets(&plan, &inherited, room, &mut map, log)?;
-    let failure = finish(&plan, room, start, map.end(), &mut strings, pointers, log);
-    make::undo(&plan, room, plan.sockets);
+    let made = make::sockets(&plan, &inherited, room, &mut map, log);
+    let failure = match made {
+        Ok(()) => finish(&plan, room, start, map.end(), &mut strings, pointers, log),
+        Err(failure) => failure,
+    };
+    room.trail.undo();
     Err(failure)
 }
 
@@ -94,7 +97,7 @@ fn finish(
     Failure::Exec(exec(plan.prog, env, start.env))
 }
 
-fn print(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> {
+fn output(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> {
     let mut out = Output::new(1);
     write(&mut out);
     out.finish()

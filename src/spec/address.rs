@@ -3,7 +3,8 @@
 
 use super::error::Why;
 use super::family::Addresses;
-use crate::ip;
+use super::value::{LONGEST_PATH, unsigned};
+use crate::{ip, map};
 use crate::output::{Shown, Text};
 use core::fmt::Write as _;
 
@@ -31,11 +32,52 @@ pub enum Address<'a> {
         /// 0 lets the kernel choose.
         port: u16,
     },
-    /// A path of 1 to 107 bytes.
+    /// A path: of 1 to 107 bytes for a socket, 1 to 4095 for others.
     Path(&'a [u8]),
     /// An abstract name of 1 to 107 bytes, without the `@`.
     Abstract(&'a [u8]),
+    /// A context id and a port: vsock(7).
+    Vsock {
+        /// [`ANY`] is all of this machine's.
+        cid: u32,
+        /// [`ANY`] lets the kernel choose.
+        port: u32,
+    },
+    /// A protocol of netlink(7).
+    Netlink(i32),
+    /// The name of a message queue, with its slash.
+    Queue(&'a [u8]),
+    /// An fd that is open already.
+    Fd(i32),
 }
+
+/// VMADDR_CID_ANY and VMADDR_PORT_ANY of vsock(7).
+pub const ANY: u32 = u32::MAX;
+
+/// The protocols of netlink(7), by the names that systemd.socket(5) has too: linux/netlink.h.
+pub const PROTOCOLS: [(&str, i32); 18] = [
+    ("route", 0),
+    ("usersock", 2),
+    ("sock-diag", 4),
+    ("inet-diag", 4),
+    ("nflog", 5),
+    ("xfrm", 6),
+    ("selinux", 7),
+    ("iscsi", 8),
+    ("audit", 9),
+    ("fib-lookup", 10),
+    ("connector", 11),
+    ("netfilter", 12),
+    ("kobject-uevent", 15),
+    ("generic", 16),
+    ("scsitransport", 18),
+    ("ecryptfs", 19),
+    ("rdma", 20),
+    ("crypto", 21),
+];
+
+/// The most protocols that netlink has: MAX_LINKS of linux/netlink.h.
+const MOST_PROTOCOLS: i32 = 32;
 
 impl Address<'_> {
     /// Whether the compact form can hold it: a path has to look like one there.
@@ -59,13 +101,22 @@ impl Address<'_> {
             }
             Address::Path(path) => return path == text,
             Address::Abstract(name) => return text.strip_prefix(b"@") == Some(name),
+            Address::Vsock { port: ANY, .. } => return false,
+            Address::Vsock { cid, port } => write!(own, "{cid}:{port}"),
+            Address::Netlink(_) | Address::Queue(_) | Address::Fd(_) => return false,
         };
         own.bytes() == text
     }
 }
 
-/// The longest path or abstract name, in bytes: `sun_path` of unix(7) less one.
-const LONGEST_PATH: usize = 107;
+/// The longest path or abstract name of a socket, in bytes: `sun_path` of unix(7) less one.
+const LONGEST_SOCKET: usize = 107;
+
+/// The longest name of a queue, in bytes, with its slash: NAME_MAX of mq_overview(7) and one.
+const LONGEST_QUEUE: usize = 256;
+
+/// The longest name of an interface, in bytes: IFNAMSIZ less one.
+const LONGEST_INTERFACE: usize = 15;
 
 /// Reads an address. In the compact form a path has to look like one.
 pub fn parse(kind: Addresses, text: &[u8], compact: bool) -> Result<Address<'_>, Why<'_>> {
@@ -74,13 +125,55 @@ pub fn parse(kind: Addresses, text: &[u8], compact: bool) -> Result<Address<'_>,
         (Addresses::Inet, _) => parse_inet(text),
         (Addresses::Unix, [b'@', name @ ..]) => match name.len() {
             0 => Err(Why::EmptyName),
-            1..=LONGEST_PATH => Ok(Address::Abstract(name)),
-            long => Err(Why::LongPath(long)),
+            1..=LONGEST_SOCKET => Ok(Address::Abstract(name)),
+            long => Err(Why::LongPath(long, LONGEST_SOCKET)),
         },
-        (Addresses::Unix, path) if compact && !looks_like_path(path) => Err(Why::NoPath(path)),
-        (Addresses::Unix, path) if path.len() > LONGEST_PATH => Err(Why::LongPath(path.len())),
-        (Addresses::Unix, path) => Ok(Address::Path(path)),
+        (Addresses::Unix, path) => parse_path(path, compact, LONGEST_SOCKET),
+        (Addresses::Fifo | Addresses::File, path) => parse_path(path, compact, LONGEST_PATH),
+        (Addresses::Vsock, _) => parse_vsock(text),
+        (Addresses::Netlink, _) => parse_protocol(text),
+        (Addresses::Queue, [b'/', name @ ..]) if !name.is_empty() && !name.contains(&b'/') => {
+            match text.len() {
+                2..=LONGEST_QUEUE => Ok(Address::Queue(text)),
+                long => Err(Why::LongPath(long, LONGEST_QUEUE)),
+            }
+        }
+        (Addresses::Queue, name) => Err(Why::NoQueue(name)),
+        (Addresses::Fd, number) => map::parse_fd(number)
+            .map(Address::Fd)
+            .ok_or(Why::NoFd(number)),
     }
+}
+
+fn parse_path(path: &[u8], compact: bool, longest: usize) -> Result<Address<'_>, Why<'_>> {
+    if compact && !looks_like_path(path) {
+        Err(Why::NoPath(path))
+    } else if path.len() > longest {
+        Err(Why::LongPath(path.len(), longest))
+    } else {
+        Ok(Address::Path(path))
+    }
+}
+
+fn parse_vsock(text: &[u8]) -> Result<Address<'_>, Why<'_>> {
+    let (cid, port) = cut(text, b':').unwrap_or((b"", text));
+    let cid = match cid {
+        b"" | b"*" => Some(ANY),
+        number => unsigned(number),
+    };
+    match (cid, unsigned(port)) {
+        (Some(cid), Some(port)) => Ok(Address::Vsock { cid, port }),
+        _ => Err(Why::NoVsock(text)),
+    }
+}
+
+fn parse_protocol(text: &[u8]) -> Result<Address<'_>, Why<'_>> {
+    let named = PROTOCOLS.iter().find(|(name, _)| name.as_bytes() == text);
+    named
+        .map(|&(_, protocol)| protocol)
+        .or_else(|| map::parse_fd(text).filter(|&number| number < MOST_PROTOCOLS))
+        .map(Address::Netlink)
+        .ok_or(Why::NoProtocol(text))
 }
 
 fn looks_like_path(text: &[u8]) -> bool {
@@ -122,7 +215,7 @@ fn parse_v4<'a>(host: &'a [u8], port: &'a [u8]) -> Result<Address<'a>, Why<'a>> 
 
 fn parse_v6<'a>(host: &'a [u8], port: &'a [u8]) -> Result<Address<'a>, Why<'a>> {
     let (host, zone) = match cut(host, b'%') {
-        Some((_, zone)) if !is_zone(zone) => return Err(Why::BadZone(zone)),
+        Some((_, zone)) if !is_interface(zone) => return Err(Why::BadZone(zone)),
         Some(both) => both,
         None => (host, &[][..]),
     };
@@ -134,10 +227,10 @@ fn parse_v6<'a>(host: &'a [u8], port: &'a [u8]) -> Result<Address<'a>, Why<'a>> 
     })
 }
 
-/// 1 to 15 bytes (IFNAMSIZ less one) that may name an interface.
-fn is_zone(zone: &[u8]) -> bool {
-    (1..=15).contains(&zone.len())
-        && zone
+/// Whether an interface may be called so, or have this number.
+pub fn is_interface(name: &[u8]) -> bool {
+    (1..=LONGEST_INTERFACE).contains(&name.len())
+        && name
             .iter()
             .all(|b| b.is_ascii_graphic() && !b"/:%".contains(b))
 }
@@ -229,15 +322,62 @@ mod tests {
         assert_eq!(unix(b"@name", true), Ok(Address::Abstract(b"name")));
         assert_eq!(unix(b"@name", false), Ok(Address::Abstract(b"name")));
         assert_eq!(unix(b"run/x", true), Err(Why::NoPath(b"run/x")));
-        assert_eq!(unix(&[b'/'; 108], true), Err(Why::LongPath(108)));
+        assert_eq!(unix(&[b'/'; 108], true), Err(Why::LongPath(108, 107)));
         assert_eq!(unix(b"@", false), Err(Why::EmptyName));
         assert_eq!(unix(b"", false), Err(Why::NoAddress));
         let mut name = [b'n'; 109];
         name[0] = b'@';
-        assert_eq!(unix(&name, true), Err(Why::LongPath(108)));
+        assert_eq!(unix(&name, true), Err(Why::LongPath(108, 107)));
         assert_eq!(
             unix(&name[..108], true),
             Ok(Address::Abstract(&name[1..108]))
         );
+    }
+
+    #[test]
+    fn addresses_of_other_families_are_read() {
+        let vsock = |cid, port| Ok(Address::Vsock { cid, port });
+        for (text, address) in [
+            ("1024", vsock(ANY, 1024)),
+            ("*:1024", vsock(ANY, 1024)),
+            (":1024", vsock(ANY, 1024)),
+            ("1:1024", vsock(1, 1024)),
+            ("4294967295:4294967295", vsock(ANY, ANY)),
+            ("4294967296", Err(Why::NoVsock(b""))),
+            ("1:", Err(Why::NoVsock(b""))),
+            ("host:1", Err(Why::NoVsock(b""))),
+            ("1:2:3", Err(Why::NoVsock(b""))),
+        ] {
+            assert_eq!(parse(Addresses::Vsock, text.as_bytes(), true), address, "{text}");
+        }
+        for (text, address) in [
+            ("route", Ok(Address::Netlink(0))),
+            ("kobject-uevent", Ok(Address::Netlink(15))),
+            ("31", Ok(Address::Netlink(31))),
+            ("32", Err(Why::NoProtocol(b""))),
+            ("uevent", Err(Why::NoProtocol(b""))),
+        ] {
+            assert_eq!(parse(Addresses::Netlink, text.as_bytes(), true), address, "{text}");
+        }
+        let longest = [&b"/"[..], &[b'q'; 255]].concat();
+        for (text, address) in [
+            (&b"/q"[..], Ok(Address::Queue(b"/q"))),
+            (&longest, Ok(Address::Queue(&longest))),
+            (b"/", Err(Why::NoQueue(b""))),
+            (b"q", Err(Why::NoQueue(b""))),
+            (b"/q/r", Err(Why::NoQueue(b""))),
+        ] {
+            assert_eq!(parse(Addresses::Queue, text, true), address);
+        }
+        let long = [&longest[..], b"q"].concat();
+        assert_eq!(parse(Addresses::Queue, &long, true), Err(Why::LongPath(257, 256)));
+        assert_eq!(parse(Addresses::Fd, b"7", true), Ok(Address::Fd(7)));
+        assert_eq!(parse(Addresses::Fd, b"2147483648", true), Err(Why::NoFd(b"")));
+        assert_eq!(parse(Addresses::Fd, b"stdin", true), Err(Why::NoFd(b"")));
+        let path = [b'/'; 4095];
+        assert_eq!(parse(Addresses::Fifo, &path, true), Ok(Address::Path(&path)));
+        assert_eq!(parse(Addresses::File, &[b'/'; 4096], true), Err(Why::LongPath(4096, 4095)));
+        assert_eq!(parse(Addresses::File, b"x", true), Err(Why::NoPath(b"x")));
+        assert_eq!(parse(Addresses::File, b"x", false), Ok(Address::Path(b"x")));
     }
 }

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::family::{FAMILIES, Family};
-use super::option::{OPTIONS, Row, Takes, Which};
+use super::address::PROTOCOLS;
+use super::option::{OPTIONS, Row, Which};
+use super::value::Takes;
 use crate::output::Shown;
 use core::fmt;
 
@@ -63,10 +65,20 @@ pub enum Why<'a> {
     BadPort(&'a [u8]),
     /// Not recognizable as a path.
     NoPath(&'a [u8]),
-    /// A path or name that is too long, with its length in bytes.
-    LongPath(usize),
+    /// A path or name that is too long: its length in bytes, and the most.
+    LongPath(usize, usize),
     /// `@` alone.
     EmptyName,
+    /// Not an address of vsock(7).
+    NoVsock(&'a [u8]),
+    /// Not a protocol of netlink(7).
+    NoProtocol(&'a [u8]),
+    /// Not the name of a message queue.
+    NoQueue(&'a [u8]),
+    /// Not the number of an fd.
+    NoFd(&'a [u8]),
+    /// Options that contradict each other or the address.
+    Conflict(&'static str),
 }
 
 // Rows and families are compared by name: each has its name once.
@@ -74,7 +86,7 @@ impl PartialEq for Why<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Why::NoPath(a), Why::NoPath(b)) => a == b,
-            (Why::LongPath(a), Why::LongPath(b)) => a == b,
+            (Why::LongPath(a, b), Why::LongPath(c, d)) => (a, b) == (c, d),
             _ => core::mem::discriminant(self) == core::mem::discriminant(other),
         }
     }
@@ -141,28 +153,16 @@ impl fmt::Display for Why<'_> {
                     "option {} is not for {}, only for",
                     row.name, family.name
                 )?;
-                list(
-                    f,
-                    FAMILIES
-                        .iter()
-                        .filter(|has| row.families.contain(has))
-                        .map(|has| has.name),
-                )
-            }
-            Why::NotForAddress(row) if row.addresses == Which::Paths => {
-                write!(
-                    f,
-                    "option {} is for paths, not for abstract names",
-                    row.name
-                )
+                list(f, row.families.iter().map(|has| has.name))
             }
             Why::NotForAddress(row) => {
-                write!(
-                    f,
-                    "option {} is for {} only",
-                    row.name,
-                    row.addresses.noun()
-                )
+                let whose = match row.addresses {
+                    Which::All => "addresses",
+                    Which::V6 => "IPv6 addresses only",
+                    Which::Paths => "paths, not for abstract names",
+                    Which::NoPaths => "abstract names, not for paths",
+                };
+                write!(f, "option {} is for {whose}", row.name)
             }
             Why::Repeated(row) => write!(f, "option {} is given twice", row.name),
             Why::BadValue(row, value) => {
@@ -209,11 +209,39 @@ impl fmt::Display for Why<'_> {
                     Shown(path)
                 )
             }
-            Why::LongPath(len) => write!(
-                f,
-                "{len} bytes are too long, a socket's name has at most 107"
-            ),
+            Why::LongPath(len, most) => {
+                write!(f, "{len} bytes are too long, such a name has at most {most}")
+            }
             Why::EmptyName => f.write_str("an abstract name has at least one byte after the @"),
+            Why::NoVsock(text) => write!(
+                f,
+                "{} is no vsock address, write PORT or CID:PORT in numbers",
+                Shown(text)
+            ),
+            Why::NoProtocol(text) => {
+                let names = || PROTOCOLS.iter().map(|(name, _)| *name);
+                write!(f, "{} is no protocol of netlink", Shown(text))?;
+                match nearest(text, names()) {
+                    Some(near) => write!(f, ", did you mean {near}?"),
+                    None => {
+                        f.write_str(", there are")?;
+                        list(f, names())?;
+                        f.write_str(" and numbers below 32")
+                    }
+                }
+            }
+            Why::NoQueue(name) => {
+                let name = name.strip_prefix(b"/").unwrap_or(name);
+                write!(f, "the name of a message queue is one slash and no other: /")?;
+                let name = name.split(|&b| b == b'/').next_back().unwrap_or_default();
+                write!(f, "{}", Shown(if name.is_empty() { b"name" } else { name }))
+            }
+            Why::NoFd(text) => write!(
+                f,
+                "{} is no number of an fd",
+                Shown(text)
+            ),
+            Why::Conflict(text) => f.write_str(text),
         }
     }
 }
@@ -243,6 +271,8 @@ fn takes(f: &mut fmt::Formatter<'_>, takes: &Takes) -> fmt::Result {
             })
         }
         Takes::Number(least, most) => write!(f, "a number from {least} to {most}"),
+        Takes::Bits(most) => write!(f, "a number from 0 to {most}, or 0x and hexadecimal digits"),
+        Takes::Size(most) => write!(f, "a number of bytes from 1 to {most}, perhaps with K, M or G"),
         Takes::Mode => f.write_str("an octal mode up to 7777"),
         Takes::Label => {
             f.write_str("a label, 1 to 255 of A-Z a-z 0-9 _ . - @ that do not begin with -")
@@ -251,6 +281,11 @@ fn takes(f: &mut fmt::Formatter<'_>, takes: &Takes) -> fmt::Result {
             f.write_str("a variable's name, letters, digits and _ (and not LISTEN_FD_MAP)")
         }
         Takes::Owner => f.write_str("a name or a number"),
+        Takes::Interface => f.write_str("the name of a network interface, at most 15 bytes"),
+        Takes::Congestion => f.write_str("the name of an algorithm, at most 15 bytes"),
+        Takes::Group => f.write_str("a multicast group, like 239.1.2.3 or [ff02::fb%eth0]"),
+        Takes::Name => f.write_str("a name or a path"),
+        Takes::Path => f.write_str("a path, at most 4095 bytes"),
     }
 }
 

@@ -8,14 +8,19 @@ pub mod address;
 pub mod error;
 pub mod family;
 pub mod option;
+mod table;
+pub mod value;
 
 use crate::argv::{Item, Walk};
+use crate::map::LONGEST_LABEL;
 use crate::output::Shown;
+use crate::set::Key;
 use address::{Address, cut};
 use core::fmt;
 use error::{At, Error, Why};
-use family::Family;
-use option::{OPTIONS, Row, Value, What};
+use family::{Addresses, Family};
+use option::{OPTIONS, Row, What};
+use value::Value;
 
 /// A spec as it stands on the command line.
 #[derive(Clone, Copy)]
@@ -188,6 +193,7 @@ impl<'a> OptionText<'a> {
 }
 
 /// A spec that can be bound: every option is one that its family and address have, every value in its range.
+#[derive(Clone, Copy)]
 pub struct Spec<'a> {
     /// What is made.
     pub family: &'static Family,
@@ -195,14 +201,16 @@ pub struct Spec<'a> {
     pub address: Address<'a>,
     /// The address, as written.
     pub address_text: &'a [u8],
-    /// The label, that of the family if the spec has none.
-    pub label: &'a [u8],
+    /// The label, that of the family if the spec has none; with `count=` the name of the group.
+    pub name: &'a [u8],
     /// `user=`
     pub user: Option<&'a [u8]>,
     /// `group=`
     pub group: Option<&'a [u8]>,
     /// `env=`
     pub env: Option<&'a [u8]>,
+    written: Written<'a>,
+    list: &'a [u8],
     /// Numbers by place in [`OPTIONS`]; valid where `set` has the place's bit.
     values: [i32; OPTIONS.len()],
     /// Given, or a default.
@@ -229,84 +237,223 @@ impl<'a> Spec<'a> {
             // what is wrong with an address is said after what is wrong with the options before it
             address: *address.as_ref().unwrap_or(&Address::Path(b"")),
             address_text: parts.address,
-            label: family.name.as_bytes(),
+            name: family.name.as_bytes(),
             user: None,
             group: None,
             env: None,
+            written: *written,
+            list: parts.list,
             values: [0; OPTIONS.len()],
             set: 0,
             soft: 0,
         };
-        let mut given = 0u64;
         for (at, option) in written.options(parts.list) {
-            let (row, bit, value) = look_up(family, &option).map_err(|why| Error { at, why })?;
-            if address.is_ok() && !row.addresses.has(&spec.address) {
-                return Err(Error {
-                    at,
-                    why: Why::NotForAddress(row),
-                });
-            }
-            if given & bit != 0 {
-                return Err(Error {
-                    at,
-                    why: Why::Repeated(row),
-                });
-            }
-            given |= bit;
-            spec.soft |= if option.soft { bit } else { 0 };
-            spec.assign(row, bit, value);
+            spec.add(&option, address.is_ok())
+                .map_err(|why| Error { at, why })?;
         }
         address.map_err(here)?;
+        spec.check().map_err(here)?;
         for (at, row) in OPTIONS.iter().enumerate() {
-            let bit = 1 << at;
-            if row.default.contain(family) && given & bit == 0 {
-                spec.assign(row, bit, Value::Number(1));
+            if row.default.contain(family) && spec.set & 1 << at == 0 {
+                spec.assign(row, at, Value::Number(1));
             }
         }
         Ok(spec)
     }
 
-    fn assign(&mut self, row: &'static Row, bit: u64, value: Value<'a>) {
+    fn add(&mut self, option: &OptionText<'a>, address_known: bool) -> Result<(), Why<'a>> {
+        let (row, at, value) = look_up(self.family, option)?;
+        if address_known && !row.addresses.has(&self.address) {
+            return Err(Why::NotForAddress(row));
+        }
+        if self.set & 1 << at != 0 && !row.repeats {
+            return Err(Why::Repeated(row));
+        }
+        self.soft |= u64::from(option.soft) << at;
+        self.assign(row, at, value);
+        Ok(())
+    }
+
+    /// What options mean for each other and for the address.
+    fn check(&mut self) -> Result<(), Why<'a>> {
+        if let Some(count) = self.number(What::Count) {
+            if self.env.is_some() {
+                return Err(Why::Conflict("env= is for one socket, not for the group that count= makes (-e exports them all)"));
+            }
+            if Label::member(self.name, count as u32 - 1).bytes().count() > LONGEST_LABEL {
+                return Err(Why::Conflict("the label is too long for a group, whose members are called LABEL.0, LABEL.1, ..."));
+            }
+            let reuseport = option::find(b"reuseport");
+            if let Some((at, row)) = reuseport {
+                if self.set & 1 << at == 0 {
+                    self.assign(row, at, Value::Number(1));
+                } else if self.values.get(at) == Some(&0) {
+                    return Err(Why::Conflict("count= makes reuseport sockets, reuseport=no cannot be"));
+                }
+            }
+        }
+        let links = matches!(self.address, Address::Path(path) if !path.starts_with(b"/"))
+            && self.given(b"symlink").next().is_some();
+        if links {
+            return Err(Why::Conflict("symlink= needs an address that begins with /, because a link is not read from this directory"));
+        }
+        let v4 = matches!(self.address, Address::V4 { .. });
+        let v6only = matches!(self.address, Address::V6 { .. }) && self.number(What::V6only) == Some(1);
+        for (group, _) in self.given(b"join") {
+            let Value::Name(group) = group else { continue };
+            match value::Group::parse(group).map(|group| group.ip) {
+                Some(value::GroupAddress::V6(_)) if v4 => {
+                    return Err(Why::Conflict("an IPv6 group can only be joined on an IPv6 address, or on all addresses"));
+                }
+                Some(value::GroupAddress::V4(_)) if v6only => {
+                    return Err(Why::Conflict("an IPv4 group cannot be joined with v6only"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, row: &'static Row, at: usize, value: Value<'a>) {
         match (row.what, value) {
-            (What::Label, Value::Name(label)) => self.label = label,
+            (What::Label, Value::Name(label)) => self.name = label,
             (What::User, Value::Name(name)) => self.user = Some(name),
             (What::Group, Value::Name(name)) => self.group = Some(name),
             (What::Env, Value::Name(name)) => self.env = Some(name),
             (_, Value::Number(number)) => {
-                if let Some(place) = self.values.get_mut(bit.trailing_zeros() as usize) {
+                if let Some(place) = self.values.get_mut(at) {
                     *place = number;
                 }
             }
+            // read again where it is used
             (_, Value::Name(_)) => {}
         }
-        self.set |= bit;
+        self.set |= 1 << at;
+    }
+
+    /// How many sockets it makes.
+    pub fn count(&self) -> usize {
+        self.number(What::Count).map_or(1, |count| count as usize)
+    }
+
+    /// The labels of its sockets.
+    pub fn labels(&self) -> impl Iterator<Item = Label<'a>> + Clone + use<'a> {
+        let (name, is_group) = (self.name, self.number(What::Count).is_some());
+        (0..self.count() as u32).map(move |member| match is_group {
+            true => Label::member(name, member),
+            false => Label::new(name),
+        })
+    }
+
+    /// The number that the spec claims for its socket number `member`.
+    pub fn claims(&self, member: usize) -> Option<i32> {
+        let first = self.number(What::Fd)?;
+        i32::try_from(member).ok()?.checked_add(first)
+    }
+
+    /// The number of the fd that it adopts.
+    pub fn adopts(&self) -> Option<i32> {
+        match self.address {
+            Address::Fd(fd) => Some(fd),
+            _ => None,
+        }
+    }
+
+    /// The number that an adopted fd leaves, or keeps where nothing is claimed.
+    pub fn moves_from(&self) -> Option<i32> {
+        self.adopts().filter(|_| self.number(What::Fd) != self.adopts())
+    }
+
+    /// Whether `fd` is one that it claims or adopts.
+    pub fn takes(&self, fd: i32) -> bool {
+        let claimed = self.number(What::Fd).and_then(|first| fd.checked_sub(first));
+        let is_member = claimed.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at < self.count()));
+        is_member || self.adopts() == Some(fd)
+    }
+
+    /// How many things it may make in the file system at most.
+    pub fn traces(&self) -> usize {
+        let slashes = |path: &[u8]| path.iter().filter(|&&b| b == b'/').count();
+        let parents = |path| if self.number(What::Dirmode).is_some() { slashes(path) } else { 0 };
+        let own = match self.address {
+            Address::Path(path) | Address::Queue(path) => 1 + parents(path),
+            _ => 0,
+        };
+        let links = self.given(b"symlink").map(|(value, _)| match value {
+            Value::Name(link) => 1 + parents(link),
+            Value::Number(_) => 0,
+        });
+        own + links.sum::<usize>()
+    }
+
+    /// Whether its sockets have an address to tell of, as far as the family tells.
+    pub fn has_address(&self) -> bool {
+        !matches!(
+            self.family.addresses,
+            Addresses::Netlink | Addresses::Queue
+        )
     }
 
     /// The number that the spec gives to the option `what`.
     pub fn number(&self, what: What) -> Option<i32> {
-        self.settings()
-            .find(|(row, _, _)| row.what == what)
-            .map(|(_, number, _)| number)
+        let at = self.place(what)?;
+        self.values.get(at).copied()
     }
 
     /// Whether a refusal of the option `what` is only worth a warning.
     pub fn is_soft(&self, what: What) -> bool {
-        self.settings()
-            .any(|(row, _, soft)| row.what == what && soft)
+        self.place(what).is_some_and(|at| self.soft & 1 << at != 0)
     }
 
-    /// Every option that is set: its row, its number (0 for names), and whether it is best effort; in the table's order.
-    pub fn settings(&self) -> impl Iterator<Item = (&'static Row, i32, bool)> + use<'_, 'a> {
-        let all = OPTIONS.iter().zip(self.values).enumerate();
-        all.filter(|(at, _)| self.set & 1 << at != 0)
-            .map(|(at, (row, number))| (row, number, self.soft & 1 << at != 0))
+    fn place(&self, what: What) -> Option<usize> {
+        self.places()
+            .find(|&at| OPTIONS.get(at).is_some_and(|row| row.what == what))
+    }
+
+    /// The places of the options that are set.
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let mut rest = self.set;
+        core::iter::from_fn(move || {
+            let at = (rest != 0).then_some(rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(at)
+        })
+    }
+
+    /// The values that were given for the option called `name`, and whether each is best effort.
+    pub fn given(&self, name: &'static [u8]) -> impl Iterator<Item = (Value<'a>, bool)> + use<'a> {
+        let row = option::find(name).filter(|(at, _)| self.set & 1 << at != 0);
+        let options = row.map(|(_, row)| {
+            let options = self.written.options(self.list);
+            options
+                .map(|(_, option)| option)
+                .filter(move |option| option.name == name)
+                .filter_map(|option| Some((row.takes.parse(option.value)?, option.soft)))
+        });
+        options.into_iter().flatten()
+    }
+
+    /// Every option that is set: its row, its value, and whether it is best effort; in the table's order, and repeated
+    /// ones in the order written.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a> {
+        let rows = self
+            .places()
+            .filter_map(|at| Some((at, OPTIONS.get(at)?, self.values.get(at)?)));
+        rows.flat_map(|(at, row, &number)| {
+            let is_number = !row.repeats && row.takes.is_number();
+            let one = is_number.then_some((Value::Number(number), self.soft & 1 << at != 0));
+            let read = (!is_number).then(|| self.given(row.name.as_bytes()));
+            one.into_iter()
+                .chain(read.into_iter().flatten())
+                .map(move |(value, soft)| (row, value, soft))
+        })
     }
 }
 
 fn look_up<'a>(
     family: &'static Family,
     option: &OptionText<'a>,
-) -> Result<(&'static Row, u64, Value<'a>), Why<'a>> {
+) -> Result<(&'static Row, usize, Value<'a>), Why<'a>> {
     if option.name.is_empty() {
         return Err(Why::EmptyOption);
     }
@@ -318,7 +465,57 @@ fn look_up<'a>(
         .takes
         .parse(option.value)
         .ok_or(Why::BadValue(row, option.value))?;
-    Ok((row, 1 << at, value))
+    Ok((row, at, value))
+}
+
+/// The label of one socket: a name, or a member of the group of that name.
+#[derive(Clone, Copy, Debug)]
+pub struct Label<'a> {
+    name: &'a [u8],
+    /// 0 for a name alone, else the member's number and 1.
+    member: u32,
+}
+
+impl<'a> Label<'a> {
+    /// `NAME`
+    pub fn new(name: &'a [u8]) -> Self {
+        Label { name, member: 0 }
+    }
+
+    /// `NAME.MEMBER`
+    pub fn member(name: &'a [u8], member: u32) -> Self {
+        Label {
+            name,
+            member: member.saturating_add(1),
+        }
+    }
+}
+
+/// The bytes of the label.
+impl Key for Label<'_> {
+    fn bytes(&self) -> impl Iterator<Item = u8> {
+        let number = self.member.checked_sub(1);
+        let digit = move |power: u32| {
+            let digits = number? / power;
+            (digits > 0 || power == 1).then_some(b'0' + (digits % 10) as u8)
+        };
+        let digits = [100_000, 10_000, 1000, 100, 10, 1];
+        self.name
+            .iter()
+            .copied()
+            .chain(number.map(|_| b'.'))
+            .chain(digits.into_iter().filter_map(digit))
+    }
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Shown(self.name))?;
+        match self.member.checked_sub(1) {
+            Some(member) => write!(f, ".{member}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A socket in a message: `tcp 127.0.0.1:80 (label web)`.
@@ -329,15 +526,16 @@ pub struct Subject<'a> {
     /// The address as written.
     pub address: &'a [u8],
     /// The label.
-    pub label: &'a [u8],
+    pub label: Label<'a>,
 }
 
-impl<'a> From<&Spec<'a>> for Subject<'a> {
-    fn from(spec: &Spec<'a>) -> Self {
+impl<'a> Subject<'a> {
+    /// The socket called `label` of `spec`.
+    pub fn new(spec: &Spec<'a>, label: Label<'a>) -> Self {
         Subject {
             family: spec.family.name,
             address: spec.address_text,
-            label: spec.label,
+            label,
         }
     }
 }
@@ -349,7 +547,25 @@ impl fmt::Display for Subject<'_> {
             "{} {} (label {})",
             self.family,
             Shown(self.address),
-            Shown(self.label)
+            self.label
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_groups_are_numbered() {
+        let text = |label: Label| String::from_utf8(label.bytes().collect()).unwrap();
+        for (label, want) in [
+            (Label::new(b"web"), "web"),
+            (Label::member(b"web", 0), "web.0"),
+            (Label::member(b"web", 10), "web.10"),
+            (Label::member(b"web", 16_383), "web.16383"),
+        ] {
+            assert_eq!((text(label), label.to_string()), (want.to_owned(), want.to_owned()));
+        }
     }
 }

@@ -1,189 +1,13 @@
-//! The system calls that nix lacks (or cannot make without a heap), the entry point, and memory without a heap.
-//!
-//! This is the one module of the crate that may be unsafe. What it offers is safe to call; numbers of fds are
-//! plain [`RawFd`]s here, because which number holds what is exactly what these programs are about.
+//! System calls by the kernel's own numbers.
 
-use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char, c_int, c_uint};
-use core::marker::PhantomData;
+use super::Arg;
+use core::ffi::{CStr, c_int, c_uint};
 use core::mem::size_of_val;
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::ptr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-
-// panic is abort, but Rust's standard library asks for libgcc_s all the same, and loading it costs a fifth of the
-// start-up. The static half of the same library has what little is referenced.
-#[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
-#[link(name = "gcc_eh")]
-unsafe extern "C" {}
-
-unsafe extern "C" {
-    static environ: *const Option<Arg<'static>>;
-}
-
-/// Defines the C entry point of a command: `main!(run)` with `fn run(start: Start) -> i32`.
-///
-/// Rust's own start-up code would ignore SIGPIPE and open /dev/null on closed fds 0 to 2, and the next program of the
-/// chain would inherit both.
-#[macro_export]
-macro_rules! main {
-    ($run:path) => {
-        #[unsafe(no_mangle)]
-        extern "C" fn main(_argc: core::ffi::c_int, argv: $crate::sys::Argv) -> core::ffi::c_int {
-            $run($crate::sys::start(argv))
-        }
-    };
-}
-
-/// What C hands to `main` as argv. Nothing but the C start-up code can make one.
-#[repr(transparent)]
-pub struct Argv(*const Option<Arg<'static>>);
-
-/// The arguments and the environment that the process began with, each with its terminating `None`.
-pub struct Start {
-    /// argv, the program's own name included.
-    pub args: &'static [Option<Arg<'static>>],
-    /// The environment, in order, duplicates and entries without `=` included.
-    pub env: &'static [Option<Arg<'static>>],
-}
-
-/// Wraps argv and environ for [`main!`].
-pub fn start(argv: Argv) -> Start {
-    // SAFETY: only the C start-up code makes an Argv, with the kernel's argv; environ is the kernel's too, because no
-    // program that uses this module calls setenv or putenv. Both stay as they are as long as the process lives.
-    unsafe {
-        Start {
-            args: terminated(argv.0),
-            env: terminated(environ),
-        }
-    }
-}
-
-/// # Safety
-/// `list` is null, or points to pointers to C strings, ended by a null pointer, that live and do not change for
-/// as long as the process does.
-unsafe fn terminated(list: *const Option<Arg<'static>>) -> &'static [Option<Arg<'static>>] {
-    if list.is_null() {
-        return &[None];
-    }
-    let mut len = 0;
-    // SAFETY: every element up to the terminating None may be read, and so may the slice of them.
-    unsafe {
-        while (*list.add(len)).is_some() {
-            len += 1;
-        }
-        core::slice::from_raw_parts(list, len + 1)
-    }
-}
-
-/// A C string of argv or of the environment: one pointer wide, so that a slice of `Option<Arg>` is what execve takes.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Arg<'a>(NonNull<c_char>, PhantomData<&'a CStr>);
-
-impl<'a> Arg<'a> {
-    /// The string as Rust's C string; its length is counted on each call.
-    pub fn c_str(self) -> &'a CStr {
-        // SAFETY: an Arg points to a C string that lives for 'a: From<&CStr> and the kernel are its only sources.
-        unsafe { CStr::from_ptr(self.0.as_ptr()) }
-    }
-
-    /// The bytes of the string, without the terminating NUL.
-    pub fn bytes(self) -> &'a [u8] {
-        self.c_str().to_bytes()
-    }
-
-    /// The value, if this is the environment string `name=value`. Reads no further than the names agree.
-    pub fn value_of(self, name: &[u8]) -> Option<&'a CStr> {
-        let mut at = self.0.as_ptr();
-        for &byte in name.iter().chain(b"=") {
-            // SAFETY: bytes are compared one by one and `name` has no NUL that could agree with the terminating one
-            // and lead beyond it: a NUL in `name` ends the loop.
-            unsafe {
-                if *at as u8 != byte || byte == 0 {
-                    return None;
-                }
-                at = at.add(1);
-            }
-        }
-        // SAFETY: `at` is within the string or at its NUL.
-        Some(unsafe { CStr::from_ptr(at) })
-    }
-}
-
-impl<'a> From<&'a CStr> for Arg<'a> {
-    fn from(text: &'a CStr) -> Self {
-        Arg(NonNull::from(text).cast(), PhantomData)
-    }
-}
-
-// SAFETY: an Arg is a shared reference to bytes that do not change.
-unsafe impl Send for Arg<'_> {}
-
-/// Static memory that is handed out once. Pages that nobody touches cost nothing.
-pub struct Static<T>(UnsafeCell<T>, AtomicBool);
-
-// SAFETY: take() gives the only reference to one caller, whichever thread it is on.
-unsafe impl<T: Send> Sync for Static<T> {}
-
-impl<T> Static<T> {
-    /// Memory that begins as `value`.
-    pub const fn new(value: T) -> Self {
-        Static(UnsafeCell::new(value), AtomicBool::new(false))
-    }
-
-    /// The memory, the first time; `None` ever after.
-    // clippy fears a second &mut from the same &self; the flag is what prevents it
-    #[allow(clippy::mut_from_ref)]
-    pub fn take(&'static self) -> Option<&'static mut T> {
-        // SAFETY: the flag lets one caller through, so this reference is the only one.
-        (!self.1.swap(true, Ordering::AcqRel)).then(|| unsafe { &mut *self.0.get() })
-    }
-}
-
-/// Memory of which all bytes may be zero.
-///
-/// # Safety
-/// Zero bytes are a value of the type.
-pub unsafe trait Zeroed {}
-// SAFETY: 0 is a number.
-unsafe impl Zeroed for u8 {}
-// SAFETY: a null pointer is None.
-unsafe impl Zeroed for Option<Arg<'_>> {}
-
-/// Room for `len` values: `room`, or fresh memory from mmap(2) where that is too small or given away.
-// as in Static::take
-#[allow(clippy::mut_from_ref)]
-pub fn room<T: Zeroed + Send, const LEN: usize>(
-    room: &'static Static<[T; LEN]>,
-    len: usize,
-) -> Result<&'static mut [T], Errno> {
-    if len <= LEN {
-        if let Some(room) = room.take() {
-            return Ok(room);
-        }
-    }
-    let start = anonymous(len.saturating_mul(size_of::<T>()))?;
-    // SAFETY: fresh, aligned to a page, never unmapped, and zero bytes are values of T.
-    Ok(unsafe { core::slice::from_raw_parts_mut(start.cast(), len) })
-}
-
-fn anonymous(len: usize) -> Result<*mut libc::c_void, Errno> {
-    let (prot, flags) = (
-        libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-    );
-    // SAFETY: a new anonymous mapping touches no memory that exists.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len.max(1), prot, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        Err(Errno::last())
-    } else {
-        Ok(start)
-    }
-}
 
 /// execve(2). It returns only to say why it failed. EINVAL if a list is not terminated by `None`.
 pub fn execve(path: &CStr, argv: &[Option<Arg>], env: &[Option<Arg>]) -> Errno {
@@ -211,17 +35,21 @@ fn owned(fd: c_int) -> Result<OwnedFd, Errno> {
 }
 
 /// listen(2) with any backlog: nix refuses those above 4096. -1 is the kernel's maximum, net.core.somaxconn.
-pub fn listen(socket: &OwnedFd, backlog: c_int) -> Result<(), Errno> {
+pub fn listen(socket: RawFd, backlog: c_int) -> Result<(), Errno> {
     // SAFETY: no memory is passed.
-    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+    Errno::result(unsafe { libc::listen(socket, backlog) }).map(drop)
 }
 
 /// setsockopt(2) of an option that is an int.
-pub fn set_int(socket: &OwnedFd, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
-    let (at, len) = (&raw const value, size_of_val(&value) as libc::socklen_t);
-    // SAFETY: the kernel reads `len` bytes of `value`, which lives until the call returns.
-    Errno::result(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, at.cast(), len) })
-        .map(drop)
+pub fn set_int(socket: RawFd, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
+    set_bytes(socket, level, name, &value.to_ne_bytes())
+}
+
+/// setsockopt(2) of an option that is a text or a structure of the kernel's.
+pub fn set_bytes(socket: RawFd, level: c_int, name: c_int, value: &[u8]) -> Result<(), Errno> {
+    let (at, len) = (value.as_ptr(), value.len() as libc::socklen_t);
+    // SAFETY: the kernel reads `len` bytes of `value`.
+    Errno::result(unsafe { libc::setsockopt(socket, level, name, at.cast(), len) }).map(drop)
 }
 
 /// getsockopt(2) of an option that is an int.
@@ -256,14 +84,14 @@ pub fn duplicate_from(file: &OwnedFd, least: RawFd) -> Result<OwnedFd, Errno> {
 }
 
 /// dup3(2): a duplicate on exactly `number`, whatever is open there, without close-on-exec.
-pub fn duplicate_onto(file: &OwnedFd, number: RawFd) -> Result<OwnedFd, Errno> {
+pub fn duplicate_onto(file: RawFd, number: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is passed. That nothing else owns `number` is what placement checked.
-    owned(unsafe { libc::dup3(file.as_raw_fd(), number, 0) })
+    owned(unsafe { libc::dup3(file, number, 0) })
 }
 
 /// close(2) of a number.
 pub fn close(fd: RawFd) {
-    // SAFETY: no memory is passed. The fds closed here (that of -d) belong to the command line.
+    // SAFETY: no memory is passed. The fds closed here (that of -d, one that is moved) belong to the command line.
     unsafe { libc::close(fd) };
 }
 
@@ -330,6 +158,33 @@ fn found(look_up: impl Fn() -> Option<u32>) -> Result<Option<u32>, Errno> {
     }
 }
 
+/// The number of the network interface `name` in the namespace of `socket`: SIOCGIFINDEX of netdevice(7). ENODEV if
+/// there is none.
+pub fn interface_index(socket: RawFd, name: &[u8]) -> Result<u32, Errno> {
+    // struct ifreq: the name with its NUL, then a union of 24 bytes, of which an int is used here
+    #[repr(C)]
+    struct Request {
+        name: [u8; libc::IF_NAMESIZE],
+        index: c_int,
+        rest: [u8; 20],
+    }
+    let mut request = Request {
+        name: [0; libc::IF_NAMESIZE],
+        index: 0,
+        rest: [0; 20],
+    };
+    if name.len() >= request.name.len() {
+        return Err(Errno::ENODEV);
+    }
+    for (place, byte) in request.name.iter_mut().zip(name) {
+        *place = *byte;
+    }
+    // SAFETY: the kernel reads and writes one struct ifreq, which Request is. The request's type differs between C
+    // libraries.
+    Errno::result(unsafe { libc::ioctl(socket, libc::SIOCGIFINDEX as _, &raw mut request) })?;
+    Ok(request.index as u32)
+}
+
 /// The name of the network interface `index`, into `room`: if_indextoname(3).
 pub fn interface_name(index: u32, room: &mut [u8; libc::IF_NAMESIZE]) -> Option<&[u8]> {
     // SAFETY: the room has IF_NAMESIZE bytes, the most that is written.
@@ -355,11 +210,11 @@ pub fn umask(mask: u32) -> u32 {
     unsafe { libc::umask(mask) }
 }
 
-/// fchmod(2) on a socket, which is the mode that its node will be born with (less the umask). nix's own borrows the fd
-/// in a way that can panic.
-pub fn change_socket_mode(socket: &OwnedFd, mode: u32) -> Result<(), Errno> {
+/// fchmod(2); on a socket it is the mode that its node will be born with (less the umask). nix's own borrows the fd in a
+/// way that can panic.
+pub fn fchmod(file: RawFd, mode: u32) -> Result<(), Errno> {
     // SAFETY: no memory is passed.
-    Errno::result(unsafe { libc::fchmod(socket.as_raw_fd(), mode) }).map(drop)
+    Errno::result(unsafe { libc::fchmod(file, mode) }).map(drop)
 }
 
 /// The mode of the file that an O_PATH fd stands for: fchmodat2(2) with AT_EMPTY_PATH, since Linux 6.6.
@@ -378,13 +233,13 @@ pub fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
-/// The owner of the file that an O_PATH fd stands for: fchownat(2) with AT_EMPTY_PATH. `None` leaves as it is.
-pub fn change_owner(node: &OwnedFd, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
+/// The owner of the file that an fd stands for, an O_PATH one too: fchownat(2) with AT_EMPTY_PATH. `None` leaves as it is.
+pub fn change_owner(node: RawFd, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
     let (user, group) = (user.unwrap_or(u32::MAX), group.unwrap_or(u32::MAX));
     // SAFETY: the path is an empty C string.
     let done = unsafe {
         libc::fchownat(
-            node.as_raw_fd(),
+            node,
             c"".as_ptr(),
             user,
             group,
@@ -411,8 +266,102 @@ pub fn status(fd: RawFd) -> Result<libc::stat, Errno> {
     Ok(unsafe { status.assume_init() })
 }
 
+/// The magic number of the file system that a file is on: fstatfs(2).
+pub fn file_system(fd: RawFd) -> Result<u64, Errno> {
+    let mut status = core::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the kernel fills the structure; where it fails, zeroes are never looked at.
+    Errno::result(unsafe { libc::fstatfs(fd, status.as_mut_ptr()) })?;
+    // SAFETY: fstatfs succeeded.
+    Ok(unsafe { status.assume_init() }.f_type as u64)
+}
+
 /// The access mode and flags that fcntl(2) F_GETFL tells.
 pub fn file_flags(fd: RawFd) -> Result<c_int, Errno> {
     // SAFETY: no memory is passed.
     Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+}
+
+/// F_SETFL of fcntl(2): sets or clears O_NONBLOCK.
+pub fn set_nonblock(fd: RawFd, nonblock: bool) -> Result<(), Errno> {
+    let old = file_flags(fd)?;
+    let new = if nonblock {
+        old | libc::O_NONBLOCK
+    } else {
+        old & !libc::O_NONBLOCK
+    };
+    if new == old {
+        return Ok(());
+    }
+    // SAFETY: no memory is passed.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFL, new) }).map(drop)
+}
+
+/// F_SETPIPE_SZ of fcntl(2): the capacity of a pipe in bytes, rounded up by the kernel.
+pub fn set_pipe_size(fd: RawFd, size: c_int) -> Result<(), Errno> {
+    // SAFETY: no memory is passed.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETPIPE_SZ, size) }).map(drop)
+}
+
+/// The most messages of a queue, and its longest message in bytes: struct mq_attr of mq_getattr(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSize {
+    /// mq_maxmsg
+    pub messages: i32,
+    /// mq_msgsize
+    pub bytes: i32,
+}
+
+/// mq_open(3) with O_CREAT and O_EXCL, without close-on-exec. No size is the kernel's default.
+pub fn make_queue(
+    name: &CStr,
+    flags: c_int,
+    mode: u32,
+    size: Option<QueueSize>,
+) -> Result<OwnedFd, Errno> {
+    let mut attributes = queue_attributes();
+    let mut pointer = ptr::null();
+    if let Some(size) = size {
+        attributes.mq_maxmsg = size.messages as _;
+        attributes.mq_msgsize = size.bytes as _;
+        pointer = &raw const attributes;
+    }
+    let flags = flags | libc::O_CREAT | libc::O_EXCL;
+    // SAFETY: the name is a C string, `pointer` is null or to a value that lives until the call returns.
+    inheritable(unsafe { libc::mq_open(name.as_ptr(), flags, mode as libc::mode_t, pointer) })
+}
+
+/// mq_open(3) of a queue that exists, without close-on-exec.
+pub fn open_queue(name: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name is a C string.
+    inheritable(unsafe { libc::mq_open(name.as_ptr(), flags) })
+}
+
+/// Takes over a queue, which is an fd on Linux that mq_open(3) has made close-on-exec.
+fn inheritable(queue: libc::mqd_t) -> Result<OwnedFd, Errno> {
+    let queue = owned(queue)?;
+    // SAFETY: no memory is passed.
+    Errno::result(unsafe { libc::fcntl(queue.as_raw_fd(), libc::F_SETFD, 0) })?;
+    Ok(queue)
+}
+
+/// mq_getattr(3)
+pub fn queue_size(queue: RawFd) -> Result<QueueSize, Errno> {
+    let mut attributes = queue_attributes();
+    // SAFETY: the library writes one struct mq_attr.
+    Errno::result(unsafe { libc::mq_getattr(queue, &raw mut attributes) })?;
+    Ok(QueueSize {
+        messages: attributes.mq_maxmsg as i32,
+        bytes: attributes.mq_msgsize as i32,
+    })
+}
+
+fn queue_attributes() -> libc::mq_attr {
+    // SAFETY: numbers, of which zero is one.
+    unsafe { core::mem::zeroed() }
+}
+
+/// mq_unlink(3)
+pub fn unlink_queue(name: &CStr) -> Result<(), Errno> {
+    // SAFETY: the name is a C string.
+    Errno::result(unsafe { libc::mq_unlink(name.as_ptr()) }).map(drop)
 }

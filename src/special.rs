@@ -1,0 +1,245 @@
+//! What a daemon may be handed besides sockets: FIFOs, files, message queues, and fds that are open already.
+#![forbid(unsafe_code)]
+
+use crate::bind::{tell, wish};
+use crate::node::{self, Refused, Wish};
+use crate::path;
+use crate::spec::option::{self, What};
+use crate::spec::value::Value;
+use crate::sys::QueueSize;
+use crate::trail::PathText;
+use crate::work::{Doing, Error, Problem, Work};
+use crate::{describe, sys};
+use core::ffi::CStr;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sys::stat::{Mode, lstat};
+use nix::unistd::mkfifo;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// Opening failed.
+fn failed<'a>(problem: Problem) -> Error<'a> {
+    Error {
+        doing: Doing::Open,
+        problem,
+    }
+}
+
+fn failed_call<'a>(errno: Errno) -> Error<'a> {
+    failed(Problem::System(errno))
+}
+
+/// The file on its number, with O_NONBLOCK only if that was asked for: it was opened with it, so as to wait for nobody.
+fn finish<'a>(work: &mut Work<'a, '_>, file: OwnedFd) -> Result<RawFd, Error<'a>> {
+    if work.spec.number(What::Nonblock) != Some(1) {
+        sys::set_nonblock(file.as_raw_fd(), false).map_err(failed_call)?;
+    }
+    work.place(file)
+}
+
+/// fifo(7), made if it is missing, opened for reading and writing, so that it outlasts its writers.
+pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<'a>> {
+    let text = PathText::from(path);
+    let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
+    let (wish, mut refused) = (wish(work, 0o666), Refused::default());
+    let make = || {
+        wish.born(|mode| {
+            let mode = mode.unwrap_or(wish.default);
+            mkfifo(text, Mode::from_bits_truncate(mode))
+        })
+    };
+    let mut made = make();
+    if made == Err(Errno::ENOENT) && path::make_parents(work, path)? {
+        made = make();
+    }
+    match made {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(failed_call(errno)),
+    }
+    let named = lstat(text).map_err(failed_call)?;
+    if made.is_ok() {
+        work.trail.made(path, &named);
+    }
+    if named.st_mode & libc::S_IFMT != libc::S_IFIFO {
+        let kind = describe::kind(named.st_mode);
+        return Err(failed(Problem::Other(kind, "a FIFO")));
+    }
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = open(text, flags, Mode::empty()).map_err(failed_call)?;
+    let status = sys::status(file.as_raw_fd()).map_err(failed_call)?;
+    if (status.st_dev, status.st_ino) != (named.st_dev, named.st_ino) {
+        return Err(failed(Problem::Swapped));
+    }
+    if wish.is_owned() || wish.mode.is_some() {
+        if status.st_nlink != 1 {
+            return Err(failed(Problem::Linked));
+        }
+        give(file.as_raw_fd(), &wish, &mut refused).map_err(failed)?;
+    }
+    tell(work, &refused);
+    for (value, soft) in work.spec.given(b"pipe-size") {
+        if let (Value::Number(size), Some((_, row))) = (value, option::find(b"pipe-size")) {
+            let set = sys::set_pipe_size(file.as_raw_fd(), size);
+            work.check(set, row, b"", soft)?;
+        }
+    }
+    finish(work, file)
+}
+
+/// The owner, and then the mode, of a FIFO or queue that is open. One that was there before loses what the group and
+/// others have until it has its owner.
+fn give(file: RawFd, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
+    let full = wish.full_mode();
+    if wish.is_owned() {
+        set_mode(file, full & 0o700, wish, refused)?;
+    }
+    node::change_owner(file, wish, refused)?;
+    set_mode(file, full, wish, refused)
+}
+
+fn set_mode(file: RawFd, mode: u32, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
+    match sys::fchmod(file, mode) {
+        Err(errno) if wish.mode_soft => {
+            refused.mode = Some(errno);
+            Ok(())
+        }
+        changed => changed.map_err(Problem::Mode),
+    }
+}
+
+/// A file or device that exists.
+pub fn file<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<'a>> {
+    let text = PathText::from(path);
+    let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
+    let open = |access| {
+        let flags = access | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        open(text, flags, Mode::empty())
+    };
+    let writable = work.spec.number(What::Writable) == Some(1);
+    let opened = if writable {
+        match open(OFlag::O_RDWR) {
+            Err(errno) if work.spec.is_soft(What::Writable) => {
+                work.not_applied("writable", errno);
+                open(OFlag::O_RDONLY)
+            }
+            opened => opened,
+        }
+    } else {
+        open(OFlag::O_RDONLY)
+    };
+    // a socket cannot be opened: ENXIO says less than what it is
+    let kind = |mode| Problem::Other(describe::kind(mode), "a file or device");
+    let file = opened.map_err(|errno| match (errno, lstat(text)) {
+        (Errno::ENXIO | Errno::EISDIR, Ok(status)) => failed(kind(status.st_mode)),
+        _ => failed_call(errno),
+    })?;
+    let status = sys::status(file.as_raw_fd()).map_err(failed_call)?;
+    match status.st_mode & libc::S_IFMT {
+        libc::S_IFREG | libc::S_IFCHR | libc::S_IFBLK => finish(work, file),
+        _ => Err(failed(kind(status.st_mode))),
+    }
+}
+
+/// mq_overview(7), made if it is missing, opened for receiving.
+pub fn queue<'a>(work: &mut Work<'a, '_>, name: &'a [u8]) -> Result<RawFd, Error<'a>> {
+    let text = PathText::from(name);
+    let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
+    let (wish, mut refused) = (wish(work, 0o666), Refused::default());
+    let nonblock = if work.spec.number(What::Nonblock) == Some(1) {
+        libc::O_NONBLOCK
+    } else {
+        0
+    };
+    let asked = asked_size(work);
+    let make = |size| {
+        wish.born(|mode| sys::make_queue(text, nonblock, mode.unwrap_or(wish.default), size))
+    };
+    let made = match make(asked) {
+        Err(errno @ (Errno::EINVAL | Errno::EMFILE)) if is_soft_size(work) => {
+            work.not_applied("maxmsg, msgsize", errno);
+            make(None)
+        }
+        made => made,
+    };
+    let queue = match made {
+        Ok(queue) => {
+            work.trail.queue(name);
+            queue
+        }
+        Err(Errno::EEXIST) => existing(work, text, nonblock)?,
+        Err(errno) => return Err(failed_call(errno)),
+    };
+    if wish.is_owned() || wish.mode.is_some() {
+        give(queue.as_raw_fd(), &wish, &mut refused).map_err(failed)?;
+    }
+    tell(work, &refused);
+    work.place(queue)
+}
+
+fn is_soft_size(work: &Work) -> bool {
+    work.spec.is_soft(What::Maxmsg) || work.spec.is_soft(What::Msgsize)
+}
+
+/// The size that is asked for, with the kernel's default for what is not: mq_overview(7).
+fn asked_size(work: &Work) -> Option<QueueSize> {
+    let (messages, bytes) = (
+        work.spec.number(What::Maxmsg),
+        work.spec.number(What::Msgsize),
+    );
+    if messages.is_none() && bytes.is_none() {
+        return None;
+    }
+    let default = |path, number| read_number(path).unwrap_or(number);
+    Some(QueueSize {
+        messages: messages.unwrap_or_else(|| default(c"/proc/sys/fs/mqueue/msg_default", 10)),
+        bytes: bytes.unwrap_or_else(|| default(c"/proc/sys/fs/mqueue/msgsize_default", 8192)),
+    })
+}
+
+fn read_number(path: &CStr) -> Option<i32> {
+    let file = open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    let mut room = [0; 16];
+    let len = nix::unistd::read(&file, &mut room).ok()?;
+    crate::map::parse_fd(room.get(..len)?.trim_ascii_end())
+}
+
+/// A queue that is there has to be of the size that is asked for.
+fn existing<'a>(
+    work: &Work<'a, '_>,
+    name: &CStr,
+    nonblock: i32,
+) -> Result<OwnedFd, Error<'a>> {
+    let queue = sys::open_queue(name, nonblock).map_err(failed_call)?;
+    let size = sys::queue_size(queue.as_raw_fd()).map_err(failed_call)?;
+    let differs = |what, is| work.spec.number(what).is_some_and(|asked| asked != is);
+    if differs(What::Maxmsg, size.messages) || differs(What::Msgsize, size.bytes) {
+        if !is_soft_size(work) {
+            return Err(failed(Problem::Size(size)));
+        }
+        work.not_applied("maxmsg, msgsize", Errno::EEXIST);
+    }
+    Ok(queue)
+}
+
+/// An fd that is open already: moved if another number is claimed, else left where it is.
+pub fn adopt<'a>(work: &mut Work<'a, '_>, fd: RawFd) -> Result<RawFd, Error<'a>> {
+    let placed = match work.claimed {
+        Some(claimed) if claimed != fd => {
+            let moved = sys::duplicate_onto(fd, claimed)
+                .map_err(|errno| Error::system(Doing::Place, errno))?;
+            sys::close(fd);
+            work.place(moved)?
+        }
+        _ => fd,
+    };
+    // nobody's standard error any more
+    work.log.silent |= fd == 2;
+    if let (Some(nonblock), Some((_, row))) =
+        (work.spec.number(What::Nonblock), option::find(b"nonblock"))
+    {
+        let set = sys::set_nonblock(placed, nonblock == 1);
+        work.check(set, row, b"", work.spec.is_soft(What::Nonblock))?;
+    }
+    Ok(placed)
+}
