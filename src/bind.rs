@@ -39,8 +39,9 @@ fn socket<'a>(work: &mut Work<'a, '_>) -> Result<RawFd, Error<'a>> {
     sockopt::set(work, socket, domain, When::BeforeBind)?;
     match address {
         Address::Path(path) => bind_path(work, socket, path)?,
-        address => bind_name(work, socket, &address)
-            .map_err(|errno| Error::system(Doing::Bind, errno))?,
+        address => {
+            bind_name(work, socket, &address).map_err(|errno| Error::system(Doing::Bind, errno))?
+        }
     }
     sockopt::set(work, socket, domain, When::AfterBind)?;
     if work.spec.family.listens && work.spec.number(What::Listen) != Some(0) {
@@ -66,8 +67,7 @@ fn create<'a>(work: &Work<'a, '_>) -> Result<(OwnedFd, i32, Address<'a>), Error<
                 && work.spec.number(What::V6only) != Some(1) =>
         {
             let address = Address::V4 { ip: [0; 4], port };
-            create_in(work, libc::AF_INET, protocol)
-                .map(|socket| (socket, libc::AF_INET, address))
+            create_in(work, libc::AF_INET, protocol).map(|socket| (socket, libc::AF_INET, address))
         }
         (socket, address) => socket.map(|socket| (socket, domain, address)),
     }
@@ -83,21 +83,24 @@ fn create_in<'a>(work: &Work<'a, '_>, domain: i32, protocol: i32) -> Result<Owne
     };
     let create = || {
         let made = sys::socket(domain, family.kind | nonblock, protocol);
-        made.map_err(|errno| Error {
-            doing: Doing::Create,
-            problem: match errno {
+        made.map_err(|errno| {
+            let lacks = match errno {
+                Errno::EAFNOSUPPORT => domain != libc::AF_INET6,
                 Errno::EPROTONOSUPPORT
                 | Errno::ESOCKTNOSUPPORT
-                | Errno::EAFNOSUPPORT
                 | Errno::EOPNOTSUPP
-                | Errno::ENODEV
-                    if !family.missing.is_empty()
-                        && !(errno == Errno::EAFNOSUPPORT && domain == libc::AF_INET6) =>
-                {
-                    Problem::Missing(family.missing)
-                }
-                errno => Problem::System(errno),
-            },
+                | Errno::ENODEV => true,
+                _ => false,
+            };
+            let problem = if lacks && !family.missing.is_empty() {
+                Problem::Missing
+            } else {
+                Problem::System(errno)
+            };
+            Error {
+                doing: Doing::Create,
+                problem,
+            }
         })
     };
     let Some((Value::Name(name), soft)) = work.spec.given(b"netns").next() else {
@@ -105,8 +108,9 @@ fn create_in<'a>(work: &Work<'a, '_>, domain: i32, protocol: i32) -> Result<Owne
     };
     match netns::within(name, create) {
         // the namespaces were open meanwhile, on the numbers that it could have had
-        Ok(made) => sys::duplicate_from(&made?, 3)
-            .map_err(|errno| Error::system(Doing::Create, errno)),
+        Ok(made) => {
+            sys::duplicate_from(&made?, 3).map_err(|errno| Error::system(Doing::Create, errno))
+        }
         Err(netns::Trouble::Enter(errno)) if soft => {
             work.not_applied("netns", errno);
             create()

@@ -122,7 +122,12 @@ fn address(sockaddr: &[u8]) -> LocalAddress {
                 return text;
             };
             let (port, cid) = ([a, b, c, d], [e, f, g, h]);
-            write!(text, "{}:{}", u32::from_ne_bytes(cid), u32::from_ne_bytes(port))
+            write!(
+                text,
+                "{}:{}",
+                u32::from_ne_bytes(cid),
+                u32::from_ne_bytes(port)
+            )
         }
         (libc::AF_UNIX, [0, name @ ..]) => {
             text.put(b"@");

@@ -82,7 +82,11 @@ pub fn without(
         };
         if env.iter().flatten().find_map(number) == Some(true) {
             gone.push(name);
-            gone.push(Variable::addr(Label::new(label.as_bytes())).bytes().collect());
+            gone.push(
+                Variable::addr(Label::new(label.as_bytes()))
+                    .bytes()
+                    .collect(),
+            );
         }
     }
     let left = match left.as_slice() {

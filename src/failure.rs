@@ -7,7 +7,7 @@ use crate::exec::NoExec;
 use crate::inherited;
 use crate::output::{Output, Shown};
 use crate::spec::error::At;
-use crate::spec::{self, Label, Spec, Subject, family};
+use crate::spec::{self, Label, Subject, family};
 use crate::work::Error;
 use crate::{argv, place};
 use core::fmt::{self, Write as _};
@@ -31,7 +31,7 @@ pub enum Failure<'a> {
     /// More sockets than fit.
     TooMany,
     /// A socket could not be made.
-    Socket(Subject<'a>, Spec<'a>, Error<'a>),
+    Socket(Subject<'a>, Error<'a>),
     /// Another system call failed while doing this.
     System(&'a str, Errno),
     /// PROG does not run.
@@ -103,7 +103,7 @@ impl fmt::Display for Failure<'_> {
                     place::MOST
                 )
             }
-            Failure::Socket(subject, spec, error) => error.describe(f, subject, spec),
+            Failure::Socket(subject, error) => error.describe(f, subject),
             Failure::System(doing, errno) => write!(f, "unable to {doing}: {}", errno.desc()),
             Failure::Exec(no) => write_exec(f, no),
         }

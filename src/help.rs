@@ -92,9 +92,6 @@ fn all(out: &mut Output) -> core::fmt::Result {
 
 fn one(family: &Family, out: &mut Output) -> core::fmt::Result {
     let (name, addresses) = (family.name, family.addresses.help());
-    writeln!(
-        out,
-        "-{name}:OPTIONS:ADDRESS\n\naddresses: {addresses}\n"
-    )?;
+    writeln!(out, "-{name}:OPTIONS:ADDRESS\n\naddresses: {addresses}\n")?;
     option::of(family).try_for_each(|row| writeln!(out, "  {:<12} {}", row.name, row.help))
 }

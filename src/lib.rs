@@ -109,7 +109,6 @@ pub mod path;
 #[doc(hidden)]
 pub mod trail;
 
-
 #[cfg(feature = "tools")]
 #[doc(hidden)]
 pub mod describe;

@@ -53,7 +53,7 @@ pub fn sockets<'a>(
                 trail: &mut room.trail,
                 log,
             };
-            let failed = |error| Failure::Socket(Subject::new(&spec, label), spec, error);
+            let failed = |error| Failure::Socket(Subject::new(&spec, label), error);
             let fd = bind::open(&mut work).map_err(failed)?;
             if member == 0 && spec.count() > 1 {
                 port = bind::port_to_share(&work, fd)
@@ -134,7 +134,7 @@ pub fn variables<'a>(
                     _ => {
                         let address = local_address(&spec, fd).map_err(|errno| {
                             let error = Error::system(Doing::Name, errno);
-                            Failure::Socket(Subject::new(&spec, label), spec, error)
+                            Failure::Socket(Subject::new(&spec, label), error)
                         })?;
                         strings.put(address.bytes().iter().copied());
                     }

@@ -198,7 +198,9 @@ pub(crate) const LONGEST_LABEL: usize = 255;
 /// Whether `text` is a label: 1 to 255 of ASCII letters, digits, `_`, `.`, `-`, `@`, not beginning with `-`.
 pub(crate) fn is_label(text: &[u8]) -> bool {
     let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@');
-    text.len() <= LONGEST_LABEL && text.first().is_some_and(|&b| b != b'-') && text.iter().all(legal)
+    text.len() <= LONGEST_LABEL
+        && text.first().is_some_and(|&b| b != b'-')
+        && text.iter().all(legal)
 }
 
 /// A number from 0 to 2147483647 without sign or leading zero.

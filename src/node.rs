@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::output::Text;
+use crate::sys;
 use crate::work::Problem;
-use crate::{describe, sys};
 use core::ffi::CStr;
 use core::fmt::Write as _;
 use nix::errno::Errno;
@@ -59,8 +59,7 @@ impl Wish {
 
     /// The mode that it has in the end.
     pub fn full_mode(&self) -> u32 {
-        self.mode
-            .unwrap_or_else(|| self.default & !current_umask())
+        self.mode.unwrap_or_else(|| self.default & !current_umask())
     }
 }
 
@@ -190,7 +189,7 @@ fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
         Err(errno) => return Err(Problem::CannotTell(errno)),
     };
     if status.st_mode & libc::S_IFMT != libc::S_IFSOCK {
-        return Err(Problem::Other(describe::kind(status.st_mode), "a socket"));
+        return Err(Problem::Other(status.st_mode, "a socket"));
     }
     if !replace {
         return Err(Problem::Never);

@@ -5,7 +5,7 @@ use crate::spec::option::What;
 use crate::spec::value::Value;
 use crate::trail::PathText;
 use crate::work::{Doing, Error, Problem, Work};
-use crate::{describe, node, sys};
+use crate::{node, sys};
 use core::ffi::CStr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
@@ -22,7 +22,10 @@ pub fn make_parents<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<bool,
     let Some(mode) = work.spec.number(What::Dirmode) else {
         return Ok(false);
     };
-    let slashes = path.iter().enumerate().filter(|&(at, &b)| at > 0 && b == b'/');
+    let slashes = path
+        .iter()
+        .enumerate()
+        .filter(|&(at, &b)| at > 0 && b == b'/');
     for (at, _) in slashes {
         let parent = path.get(..at).unwrap_or_default();
         match make_directory(work, parent, mode as u32) {
@@ -79,10 +82,7 @@ pub fn link<'a>(work: &mut Work<'a, '_>) -> Result<(), Error<'a>> {
 
 fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a>> {
     let failed = |errno| Error::system(Doing::Link(link), errno);
-    let (target, text) = (
-        PathText::from(work.spec.address_text),
-        PathText::from(link),
-    );
+    let (target, text) = (PathText::from(work.spec.address_text), PathText::from(link));
     let (Some(target), Some(text)) = (target.c_str(), text.c_str()) else {
         return Err(failed(Errno::ENAMETOOLONG));
     };
@@ -99,10 +99,10 @@ fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a
         }
         Err(Errno::EEXIST) if is_link_to(text, target) => Ok(()),
         Err(Errno::EEXIST) => {
-            let kind = lstat(text).map_or("something else", |status| describe::kind(status.st_mode));
+            let mode = lstat(text).map_or(0, |status| status.st_mode);
             Err(Error {
                 doing: Doing::Link(link),
-                problem: Problem::Other(kind, "a link to it"),
+                problem: Problem::Other(mode, "a link to it"),
             })
         }
         Err(errno) => Err(failed(errno)),

@@ -107,7 +107,9 @@ impl<'a> Plan<'a> {
         inherited: &str,
         room: &mut Room<'a>,
     ) -> Result<Request<'a>, Failure<'a>> {
-        let most = args.len().saturating_add(inherited.len() / 4);
+        let grouped = args.iter().flatten().any(|arg| has_count(arg.bytes()));
+        let sockets = if grouped { MOST } else { args.len() };
+        let most = sockets.saturating_add(inherited.len() / 4);
         room.labels.expect(most);
         room.numbers.expect(most);
         let mut walk = Walk::new(args);
@@ -241,7 +243,9 @@ impl<'a> Plan<'a> {
         for (at, label, fd) in inherited.entries() {
             if !room.labels.insert(Label::new(label.as_bytes()))? {
                 let taken = |ours: &Label| ours.bytes().eq(label.bytes());
-                let ours = self.specs().find(|(_, spec)| spec.labels().any(|ours| taken(&ours)));
+                let ours = self
+                    .specs()
+                    .find(|(_, spec)| spec.labels().any(|ours| taken(&ours)));
                 return Err(match ours {
                     Some((written, _)) => Failure::Claim(
                         written.at(),
@@ -432,6 +436,11 @@ impl<'a> Plan<'a> {
             (written, spec, label, places.foresee(asked, taken))
         })
     }
+}
+
+/// Whether an argument may ask for a group, which has more sockets than arguments.
+fn has_count(argument: &[u8]) -> bool {
+    argument.windows(5).any(|word| word == b"count")
 }
 
 /// Looks names up, and the same name only once in a row.

@@ -69,4 +69,3 @@ fn spec_in_full(written: &Written, spec: &Spec, number: Option<RawFd>, out: &mut
     }
     out.put(b"\n");
 }
-

@@ -6,10 +6,10 @@ use crate::node::{self, Refused, Wish};
 use crate::path;
 use crate::spec::option::{self, What};
 use crate::spec::value::Value;
+use crate::sys;
 use crate::sys::QueueSize;
 use crate::trail::PathText;
 use crate::work::{Doing, Error, Problem, Work};
-use crate::{describe, sys};
 use core::ffi::CStr;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -62,8 +62,7 @@ pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
         work.trail.made(path, &named);
     }
     if named.st_mode & libc::S_IFMT != libc::S_IFIFO {
-        let kind = describe::kind(named.st_mode);
-        return Err(failed(Problem::Other(kind, "a FIFO")));
+        return Err(failed(Problem::Other(named.st_mode, "a FIFO")));
     }
     let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
     let file = open(text, flags, Mode::empty()).map_err(failed_call)?;
@@ -129,7 +128,7 @@ pub fn file<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
         open(OFlag::O_RDONLY)
     };
     // a socket cannot be opened: ENXIO says less than what it is
-    let kind = |mode| Problem::Other(describe::kind(mode), "a file or device");
+    let kind = |mode| Problem::Other(mode, "a file or device");
     let file = opened.map_err(|errno| match (errno, lstat(text)) {
         (Errno::ENXIO | Errno::EISDIR, Ok(status)) => failed(kind(status.st_mode)),
         _ => failed_call(errno),
@@ -205,11 +204,7 @@ fn read_number(path: &CStr) -> Option<i32> {
 }
 
 /// A queue that is there has to be of the size that is asked for.
-fn existing<'a>(
-    work: &Work<'a, '_>,
-    name: &CStr,
-    nonblock: i32,
-) -> Result<OwnedFd, Error<'a>> {
+fn existing<'a>(work: &Work<'a, '_>, name: &CStr, nonblock: i32) -> Result<OwnedFd, Error<'a>> {
     let queue = sys::open_queue(name, nonblock).map_err(failed_call)?;
     let size = sys::queue_size(queue.as_raw_fd()).map_err(failed_call)?;
     let differs = |what, is| work.spec.number(what).is_some_and(|asked| asked != is);

@@ -1,11 +1,12 @@
 //! The making of one socket: what it needs, and what is said where a step of it fails.
 #![forbid(unsafe_code)]
 
+use crate::describe;
 use crate::failure::Log;
 use crate::output::Shown;
 use crate::place::{Numbers, Places};
 use crate::spec::address::Address;
-use crate::spec::family::Addresses;
+use crate::spec::family::{Addresses, Family};
 use crate::spec::option::Row;
 use crate::spec::{Spec, Subject};
 use crate::sys::QueueSize;
@@ -111,14 +112,14 @@ pub enum Problem {
     Mode(Errno),
     /// The owner cannot be changed.
     Owner(Errno),
-    /// The kernel was built without this, and what may help.
-    Missing(&'static str),
+    /// The kernel was built without the family.
+    Missing,
     /// A socket that is open somewhere has the path.
     InUse,
     /// Something has the path, and `unlink=never` was said.
     Never,
-    /// The path is something else, its file type, than this.
-    Other(&'static str, &'static str),
+    /// The path is something else, its st_mode tells what, than this.
+    Other(u32, &'static str),
     /// Whether the path is in use cannot be found out.
     CannotTell(Errno),
     /// Which node was bound cannot be found out: a kernel without unix_diag, and no CAP_NET_ADMIN.
@@ -132,18 +133,22 @@ pub enum Problem {
 }
 
 impl Problem {
-    fn describe(&self, f: &mut fmt::Formatter<'_>, path: &[u8]) -> fmt::Result {
+    fn describe(&self, f: &mut fmt::Formatter<'_>, path: &[u8], family: &Family) -> fmt::Result {
         let path = Shown(path);
         match self {
             Problem::System(errno) | Problem::Mode(errno) | Problem::Owner(errno) => {
                 f.write_str(errno.desc())
             }
-            Problem::Missing(help) => write!(f, "kernel support is missing ({help})"),
+            Problem::Missing => write!(f, "kernel support is missing ({})", family.missing),
             Problem::InUse => {
                 f.write_str("Address already in use (a running program has this socket open)")
             }
-            Problem::Never => write!(f, "Address already in use (unlink=never, and {path} exists)"),
-            Problem::Other(kind, wanted) => {
+            Problem::Never => write!(
+                f,
+                "Address already in use (unlink=never, and {path} exists)"
+            ),
+            Problem::Other(mode, wanted) => {
+                let kind = describe::kind(*mode);
                 write!(f, "{path} is {kind}, not {wanted}, and is left alone")
             }
             Problem::CannotTell(errno) => {
@@ -160,7 +165,10 @@ impl Problem {
             }
             Problem::Size(size) => {
                 let (messages, bytes) = (size.messages, size.bytes);
-                write!(f, "it exists with maxmsg={messages},msgsize={bytes}, and is left alone")
+                write!(
+                    f,
+                    "it exists with maxmsg={messages},msgsize={bytes}, and is left alone"
+                )
             }
         }
     }
@@ -203,19 +211,17 @@ impl<'a> Error<'a> {
     }
 
     /// The whole message, less the command's name.
-    pub fn describe(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        subject: &Subject,
-        spec: &Spec,
-    ) -> fmt::Result {
+    pub fn describe(&self, f: &mut fmt::Formatter<'_>, subject: &Subject) -> fmt::Result {
         match (self.problem, self.doing) {
             (Problem::Owner(_), _) => write!(f, "unable to change the owner of {subject}: ")?,
             (Problem::Mode(_), _) => write!(f, "unable to set the mode of {subject}: ")?,
             (_, Doing::Create) => write!(f, "unable to create {subject}: ")?,
             (_, Doing::Enter(name)) => {
                 let name = Shown(name);
-                write!(f, "unable to enter network namespace {name} for {subject}: ")?;
+                write!(
+                    f,
+                    "unable to enter network namespace {name} for {subject}: "
+                )?;
             }
             (_, Doing::Return) => {
                 write!(f, "unable to come back from the namespace of {subject}: ")?;
@@ -228,7 +234,11 @@ impl<'a> Error<'a> {
             (_, Doing::Bind) => write!(f, "unable to bind {subject}: ")?,
             (_, Doing::Open) => write!(f, "unable to open {subject}: ")?,
             (_, Doing::Directory(path)) => {
-                write!(f, "unable to make directory {} for {subject}: ", Shown(path))?;
+                write!(
+                    f,
+                    "unable to make directory {} for {subject}: ",
+                    Shown(path)
+                )?;
             }
             (_, Doing::Link(path)) => {
                 write!(f, "unable to make link {} to {subject}: ", Shown(path))?;
@@ -239,10 +249,10 @@ impl<'a> Error<'a> {
         }
         let path = match self.doing {
             Doing::Link(path) => path,
-            _ => subject.address,
+            _ => subject.address_text,
         };
-        self.problem.describe(f, path)?;
-        match self.hint(spec) {
+        self.problem.describe(f, path, subject.family)?;
+        match self.hint(subject) {
             Hint::None => Ok(()),
             Hint::Text(text) => write!(f, " ({text})"),
             Hint::Needs(capability) => write!(f, " (that needs {capability})"),
@@ -250,14 +260,16 @@ impl<'a> Error<'a> {
     }
 
     /// What is known to help.
-    fn hint(&self, spec: &Spec) -> Hint {
+    fn hint(&self, of: &Subject) -> Hint {
         let errno = match self.problem {
             Problem::Owner(Errno::EPERM) => return Hint::Needs("root or CAP_CHOWN"),
             Problem::System(errno) => errno,
             _ => return Hint::None,
         };
         let text = match (self.doing, errno) {
-            (_, Errno::EMFILE) if spec.family.addresses == Addresses::Queue => "ulimit -q limits the bytes of queues",
+            (_, Errno::EMFILE) if of.family.addresses == Addresses::Queue => {
+                "ulimit -q limits the bytes of queues"
+            }
             (_, Errno::EMFILE) => "raise the open-file limit: ulimit -n",
             (Doing::Enter(_), Errno::EPERM) => return Hint::Needs("CAP_SYS_ADMIN"),
             (Doing::Enter(_), Errno::EINVAL) => "that is no network namespace",
@@ -266,9 +278,11 @@ impl<'a> Error<'a> {
                 return Hint::Needs(row.needs);
             }
             (Doing::Set(row, _), errno) => set_hint(row, errno),
-            (Doing::Create, errno) => create_hint(spec, errno),
-            (Doing::Bind | Doing::Listen, errno) => bind_hint(&spec.address, errno),
-            (Doing::Open, errno) => open_hint(spec, errno),
+            (Doing::Create, errno) => create_hint(of, errno),
+            (Doing::Bind | Doing::Listen, errno) => of
+                .address()
+                .map_or("", |address| bind_hint(&address, errno)),
+            (Doing::Open, errno) => open_hint(of, errno),
             _ => "",
         };
         if text.is_empty() {
@@ -298,12 +312,10 @@ fn set_hint(row: &Row, errno: Errno) -> &'static str {
     }
 }
 
-fn create_hint(spec: &Spec, errno: Errno) -> &'static str {
+fn create_hint(of: &Subject, errno: Errno) -> &'static str {
     match errno {
-        Errno::ENOPROTOOPT if spec.family.name == "mptcp" => "sysctl net.mptcp.enabled is 0",
-        Errno::EAFNOSUPPORT if matches!(spec.address, Address::V6 { .. } | Address::Any { .. }) => {
-            "this kernel has no IPv6"
-        }
+        Errno::ENOPROTOOPT if of.family.name == "mptcp" => "sysctl net.mptcp.enabled is 0",
+        Errno::EAFNOSUPPORT if of.family.addresses == Addresses::Inet => "this kernel has no IPv6",
         _ => "",
     }
 }
@@ -335,8 +347,8 @@ fn bind_hint(address: &Address, errno: Errno) -> &'static str {
     }
 }
 
-fn open_hint(spec: &Spec, errno: Errno) -> &'static str {
-    match (errno, spec.family.name) {
+fn open_hint(of: &Subject, errno: Errno) -> &'static str {
+    match (errno, of.family.name) {
         (Errno::ENOENT, "fifo") => "its directory does not exist, dirmode= makes it",
         (Errno::ENOENT, "file") => "a file is never made",
         (Errno::ENOSPC, "mqueue") => "sysctl fs.mqueue.queues_max limits these",

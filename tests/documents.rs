@@ -7,7 +7,7 @@ mod common;
 
 use common::{Dir, LISTEN, Run, close_others, example};
 use listen_fd_map::spec::family::FAMILIES;
-use listen_fd_map::spec::option::OPTIONS;
+use listen_fd_map::spec::option::{OPTIONS, find};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -94,10 +94,11 @@ fn listen_spec_has_every_family_and_option_and_no_other() {
         let items = section
             .lines()
             .filter_map(|line| line.strip_prefix(".It Cm "));
+        // `.It Cm tcp , udp` and `.It Cm rcvbuf Ns = Ns Ar size , Cm sndbuf Ns = Ns Ar size`
         let names = items.flat_map(|item| {
-            item.split(" , ")
-                .map(|item| item.split(' ').next().unwrap().to_owned())
-                .collect::<Vec<_>>()
+            let names = item.split(" , ").map(|item| item.trim_start_matches("Cm "));
+            let first = |item: &str| item.split(' ').next().unwrap().to_owned();
+            names.map(first).collect::<Vec<_>>()
         });
         let mut names: Vec<String> = names.collect();
         names.sort();
@@ -117,6 +118,27 @@ fn listen_spec_has_every_family_and_option_and_no_other() {
         options,
         sorted(OPTIONS.iter().map(|row| row.name).collect())
     );
+}
+
+#[test]
+fn listen_spec_says_of_each_option_which_families_have_it() {
+    let page = text("doc/listen-spec.5");
+    let (_, options) = page.split_once(".Ss Options\n").unwrap();
+    let items = options.split("\n.It Cm ").skip(1);
+    for item in items {
+        let (names, description) = item.split_once('\n').unwrap();
+        let first = names.split(' ').next().unwrap();
+        let (_, row) = find(first.as_bytes()).unwrap();
+        let families: Vec<&str> = row.families.iter().map(|family| family.name).collect();
+        let listed = match families.len() {
+            15 => continue,
+            11 => "All sockets.".to_owned(),
+            // what only some of them, or some kernels, have is said in words
+            _ if ["netns", "user-timeout", "maxseg"].contains(&first) => continue,
+            _ => families.join(", "),
+        };
+        assert!(description.starts_with(&listed), "{first}: {listed}");
+    }
 }
 
 #[test]

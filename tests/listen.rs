@@ -103,7 +103,7 @@ fn both_forms_mean_the_same_and_mix() {
         report
             .ended
             .stderr
-            .contains(" is bound on fd 3 (label dns)\n"),
+            .contains(" is open on fd 3 (label dns)\n"),
         "{}",
         report.ended.stderr
     );
@@ -482,7 +482,7 @@ fn malformed_arguments_are_answered_by_what_to_type() {
         ),
         (
             &["-http::80", "true"],
-            "-http::80: unknown family http, there are tcp, udp, unix, unix-dgram, unix-seqpacket",
+            "-http::80: unknown family http, there are tcp, udp, mptcp, sctp, udplite, unix, unix-dgram, unix-seqpacket, vsock, vsock-dgram, netlink, fifo, file, mqueue, fd",
         ),
         (
             &["-tcp::localhost:80", "true"],
@@ -571,11 +571,11 @@ fn malformed_arguments_are_answered_by_what_to_type() {
         ),
         (
             &["-unix:reuseport:./x", "true"],
-            "-unix:reuseport:./x: option reuseport is not for unix, only for tcp, udp",
+            "-unix:reuseport:./x: option reuseport is not for unix, only for tcp, udp, mptcp, sctp, udplite",
         ),
         (
             &["-udp:backlog=5:53", "true"],
-            "-udp:backlog=5:53: option backlog is not for udp, only for tcp, unix, unix-seqpacket",
+            "-udp:backlog=5:53: option backlog is not for udp, only for tcp, mptcp, sctp, unix, unix-seqpacket, vsock",
         ),
         (
             &["-tcp:v6only:1.2.3.4:80", "true"],
@@ -647,7 +647,7 @@ fn malformed_arguments_are_answered_by_what_to_type() {
         ),
         (
             &["-h", "http"],
-            "unknown family http, there are tcp udp unix unix-dgram unix-seqpacket",
+            "unknown family http, there are tcp udp mptcp sctp udplite unix unix-dgram unix-seqpacket vsock vsock-dgram netlink fifo file mqueue fd",
         ),
     ] {
         refused(args, 100, &format!("fatal: {line}"));

@@ -4,8 +4,8 @@
 use super::error::Why;
 use super::family::Addresses;
 use super::value::{LONGEST_PATH, unsigned};
-use crate::{ip, map};
 use crate::output::{Shown, Text};
+use crate::{ip, map};
 use core::fmt::Write as _;
 
 /// The address of a spec.
@@ -348,7 +348,11 @@ mod tests {
             ("host:1", Err(Why::NoVsock(b""))),
             ("1:2:3", Err(Why::NoVsock(b""))),
         ] {
-            assert_eq!(parse(Addresses::Vsock, text.as_bytes(), true), address, "{text}");
+            assert_eq!(
+                parse(Addresses::Vsock, text.as_bytes(), true),
+                address,
+                "{text}"
+            );
         }
         for (text, address) in [
             ("route", Ok(Address::Netlink(0))),
@@ -357,7 +361,11 @@ mod tests {
             ("32", Err(Why::NoProtocol(b""))),
             ("uevent", Err(Why::NoProtocol(b""))),
         ] {
-            assert_eq!(parse(Addresses::Netlink, text.as_bytes(), true), address, "{text}");
+            assert_eq!(
+                parse(Addresses::Netlink, text.as_bytes(), true),
+                address,
+                "{text}"
+            );
         }
         let longest = [&b"/"[..], &[b'q'; 255]].concat();
         for (text, address) in [
@@ -370,13 +378,25 @@ mod tests {
             assert_eq!(parse(Addresses::Queue, text, true), address);
         }
         let long = [&longest[..], b"q"].concat();
-        assert_eq!(parse(Addresses::Queue, &long, true), Err(Why::LongPath(257, 256)));
+        assert_eq!(
+            parse(Addresses::Queue, &long, true),
+            Err(Why::LongPath(257, 256))
+        );
         assert_eq!(parse(Addresses::Fd, b"7", true), Ok(Address::Fd(7)));
-        assert_eq!(parse(Addresses::Fd, b"2147483648", true), Err(Why::NoFd(b"")));
+        assert_eq!(
+            parse(Addresses::Fd, b"2147483648", true),
+            Err(Why::NoFd(b""))
+        );
         assert_eq!(parse(Addresses::Fd, b"stdin", true), Err(Why::NoFd(b"")));
         let path = [b'/'; 4095];
-        assert_eq!(parse(Addresses::Fifo, &path, true), Ok(Address::Path(&path)));
-        assert_eq!(parse(Addresses::File, &[b'/'; 4096], true), Err(Why::LongPath(4096, 4095)));
+        assert_eq!(
+            parse(Addresses::Fifo, &path, true),
+            Ok(Address::Path(&path))
+        );
+        assert_eq!(
+            parse(Addresses::File, &[b'/'; 4096], true),
+            Err(Why::LongPath(4096, 4095))
+        );
         assert_eq!(parse(Addresses::File, b"x", true), Err(Why::NoPath(b"x")));
         assert_eq!(parse(Addresses::File, b"x", false), Ok(Address::Path(b"x")));
     }

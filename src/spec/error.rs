@@ -1,8 +1,8 @@
 //! What can be wrong with a spec, and what to type instead.
 #![forbid(unsafe_code)]
 
-use super::family::{FAMILIES, Family};
 use super::address::PROTOCOLS;
+use super::family::{FAMILIES, Family};
 use super::option::{OPTIONS, Row, Which};
 use super::value::Takes;
 use crate::output::Shown;
@@ -210,7 +210,10 @@ impl fmt::Display for Why<'_> {
                 )
             }
             Why::LongPath(len, most) => {
-                write!(f, "{len} bytes are too long, such a name has at most {most}")
+                write!(
+                    f,
+                    "{len} bytes are too long, such a name has at most {most}"
+                )
             }
             Why::EmptyName => f.write_str("an abstract name has at least one byte after the @"),
             Why::NoVsock(text) => write!(
@@ -232,15 +235,14 @@ impl fmt::Display for Why<'_> {
             }
             Why::NoQueue(name) => {
                 let name = name.strip_prefix(b"/").unwrap_or(name);
-                write!(f, "the name of a message queue is one slash and no other: /")?;
+                write!(
+                    f,
+                    "the name of a message queue is one slash and no other: /"
+                )?;
                 let name = name.split(|&b| b == b'/').next_back().unwrap_or_default();
                 write!(f, "{}", Shown(if name.is_empty() { b"name" } else { name }))
             }
-            Why::NoFd(text) => write!(
-                f,
-                "{} is no number of an fd",
-                Shown(text)
-            ),
+            Why::NoFd(text) => write!(f, "{} is no number of an fd", Shown(text)),
             Why::Conflict(text) => f.write_str(text),
         }
     }
@@ -272,7 +274,10 @@ fn takes(f: &mut fmt::Formatter<'_>, takes: &Takes) -> fmt::Result {
         }
         Takes::Number(least, most) => write!(f, "a number from {least} to {most}"),
         Takes::Bits(most) => write!(f, "a number from 0 to {most}, or 0x and hexadecimal digits"),
-        Takes::Size(most) => write!(f, "a number of bytes from 1 to {most}, perhaps with K, M or G"),
+        Takes::Size(most) => write!(
+            f,
+            "a number of bytes from 1 to {most}, perhaps with K, M or G"
+        ),
         Takes::Mode => f.write_str("an octal mode up to 7777"),
         Takes::Label => {
             f.write_str("a label, 1 to 255 of A-Z a-z 0-9 _ . - @ that do not begin with -")

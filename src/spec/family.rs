@@ -47,7 +47,9 @@ impl Addresses {
     /// The forms, for `-h`.
     pub fn help(self) -> &'static str {
         match self {
-            Addresses::Inet => "PORT  *:PORT  :PORT  1.2.3.4:PORT  [v6]:PORT  [fe80::1%eth0]:PORT  ADDR/PORT",
+            Addresses::Inet => {
+                "PORT  *:PORT  :PORT  1.2.3.4:PORT  [v6]:PORT  [fe80::1%eth0]:PORT  ADDR/PORT"
+            }
             Addresses::Unix => "/path  ./path  ../path  @abstract-name",
             Addresses::Vsock => "PORT  CID:PORT",
             Addresses::Netlink => "route  kobject-uevent  audit  ...  NUMBER",
@@ -102,9 +104,7 @@ impl Families {
     /// UDP and what is built on it.
     pub const UDP_LIKE: Families = Families::UDP.or(Families::UDPLITE);
     /// All that have an IP address.
-    pub const INET: Families = Families::TCP_LIKE
-        .or(Families::UDP_LIKE)
-        .or(Families::SCTP);
+    pub const INET: Families = Families::TCP_LIKE.or(Families::UDP_LIKE).or(Families::SCTP);
     /// All of unix(7).
     pub const UNIX_ALL: Families = Families::UNIX
         .or(Families::UNIX_DGRAM)

@@ -278,32 +278,43 @@ impl<'a> Spec<'a> {
     fn check(&mut self) -> Result<(), Why<'a>> {
         if let Some(count) = self.number(What::Count) {
             if self.env.is_some() {
-                return Err(Why::Conflict("env= is for one socket, not for the group that count= makes (-e exports them all)"));
+                return Err(Why::Conflict(
+                    "env= is for one socket, not for the group that count= makes (-e exports them all)",
+                ));
             }
             if Label::member(self.name, count as u32 - 1).bytes().count() > LONGEST_LABEL {
-                return Err(Why::Conflict("the label is too long for a group, whose members are called LABEL.0, LABEL.1, ..."));
+                return Err(Why::Conflict(
+                    "the label is too long for a group, whose members are called LABEL.0, LABEL.1, ...",
+                ));
             }
             let reuseport = option::find(b"reuseport");
             if let Some((at, row)) = reuseport {
                 if self.set & 1 << at == 0 {
                     self.assign(row, at, Value::Number(1));
                 } else if self.values.get(at) == Some(&0) {
-                    return Err(Why::Conflict("count= makes reuseport sockets, reuseport=no cannot be"));
+                    return Err(Why::Conflict(
+                        "count= makes reuseport sockets, reuseport=no cannot be",
+                    ));
                 }
             }
         }
         let links = matches!(self.address, Address::Path(path) if !path.starts_with(b"/"))
             && self.given(b"symlink").next().is_some();
         if links {
-            return Err(Why::Conflict("symlink= needs an address that begins with /, because a link is not read from this directory"));
+            return Err(Why::Conflict(
+                "symlink= needs an address that begins with /, because a link is not read from this directory",
+            ));
         }
         let v4 = matches!(self.address, Address::V4 { .. });
-        let v6only = matches!(self.address, Address::V6 { .. }) && self.number(What::V6only) == Some(1);
+        let v6only =
+            matches!(self.address, Address::V6 { .. }) && self.number(What::V6only) == Some(1);
         for (group, _) in self.given(b"join") {
             let Value::Name(group) = group else { continue };
             match value::Group::parse(group).map(|group| group.ip) {
                 Some(value::GroupAddress::V6(_)) if v4 => {
-                    return Err(Why::Conflict("an IPv6 group can only be joined on an IPv6 address, or on all addresses"));
+                    return Err(Why::Conflict(
+                        "an IPv6 group can only be joined on an IPv6 address, or on all addresses",
+                    ));
                 }
                 Some(value::GroupAddress::V4(_)) if v6only => {
                     return Err(Why::Conflict("an IPv4 group cannot be joined with v6only"));
@@ -361,20 +372,30 @@ impl<'a> Spec<'a> {
 
     /// The number that an adopted fd leaves, or keeps where nothing is claimed.
     pub fn moves_from(&self) -> Option<i32> {
-        self.adopts().filter(|_| self.number(What::Fd) != self.adopts())
+        self.adopts()
+            .filter(|_| self.number(What::Fd) != self.adopts())
     }
 
     /// Whether `fd` is one that it claims or adopts.
     pub fn takes(&self, fd: i32) -> bool {
-        let claimed = self.number(What::Fd).and_then(|first| fd.checked_sub(first));
-        let is_member = claimed.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at < self.count()));
+        let claimed = self
+            .number(What::Fd)
+            .and_then(|first| fd.checked_sub(first));
+        let is_member =
+            claimed.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at < self.count()));
         is_member || self.adopts() == Some(fd)
     }
 
     /// How many things it may make in the file system at most.
     pub fn traces(&self) -> usize {
         let slashes = |path: &[u8]| path.iter().filter(|&&b| b == b'/').count();
-        let parents = |path| if self.number(What::Dirmode).is_some() { slashes(path) } else { 0 };
+        let parents = |path| {
+            if self.number(What::Dirmode).is_some() {
+                slashes(path)
+            } else {
+                0
+            }
+        };
         let own = match self.address {
             Address::Path(path) | Address::Queue(path) => 1 + parents(path),
             _ => 0,
@@ -388,10 +409,7 @@ impl<'a> Spec<'a> {
 
     /// Whether its sockets have an address to tell of, as far as the family tells.
     pub fn has_address(&self) -> bool {
-        !matches!(
-            self.family.addresses,
-            Addresses::Netlink | Addresses::Queue
-        )
+        !matches!(self.family.addresses, Addresses::Netlink | Addresses::Queue)
     }
 
     /// The number that the spec gives to the option `what`.
@@ -496,7 +514,7 @@ impl Key for Label<'_> {
     fn bytes(&self) -> impl Iterator<Item = u8> {
         let number = self.member.checked_sub(1);
         let digit = move |power: u32| {
-            let digits = number? / power;
+            let digits = number?.checked_div(power)?;
             (digits > 0 || power == 1).then_some(b'0' + (digits % 10) as u8)
         };
         let digits = [100_000, 10_000, 1000, 100, 10, 1];
@@ -521,20 +539,25 @@ impl fmt::Display for Label<'_> {
 /// A socket in a message: `tcp 127.0.0.1:80 (label web)`.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// The family's name.
-    pub family: &'static str,
+    /// The family.
+    pub family: &'static Family,
     /// The address as written.
-    pub address: &'a [u8],
+    pub address_text: &'a [u8],
     /// The label.
     pub label: Label<'a>,
 }
 
 impl<'a> Subject<'a> {
+    /// The address.
+    pub fn address(&self) -> Option<Address<'a>> {
+        address::parse(self.family.addresses, self.address_text, false).ok()
+    }
+
     /// The socket called `label` of `spec`.
     pub fn new(spec: &Spec<'a>, label: Label<'a>) -> Self {
         Subject {
-            family: spec.family.name,
-            address: spec.address_text,
+            family: spec.family,
+            address_text: spec.address_text,
             label,
         }
     }
@@ -545,8 +568,8 @@ impl fmt::Display for Subject<'_> {
         write!(
             f,
             "{} {} (label {})",
-            self.family,
-            Shown(self.address),
+            self.family.name,
+            Shown(self.address_text),
             self.label
         )
     }
@@ -565,7 +588,10 @@ mod tests {
             (Label::member(b"web", 10), "web.10"),
             (Label::member(b"web", 16_383), "web.16383"),
         ] {
-            assert_eq!((text(label), label.to_string()), (want.to_owned(), want.to_owned()));
+            assert_eq!(
+                (text(label), label.to_string()),
+                (want.to_owned(), want.to_owned())
+            );
         }
     }
 }

@@ -179,9 +179,9 @@ fn parse_mode(text: &[u8]) -> Option<i32> {
 /// Decimal, or hexadecimal after `0x`.
 fn parse_bits(text: &[u8]) -> Option<u32> {
     match text.strip_prefix(b"0x").or(text.strip_prefix(b"0X")) {
-        Some(digits) if (1..=8).contains(&digits.len()) => digits.iter().try_fold(0, |bits, &b| {
-            Some(bits << 4 | char::from(b).to_digit(16)?)
-        }),
+        Some(digits) if (1..=8).contains(&digits.len()) => digits
+            .iter()
+            .try_fold(0, |bits, &b| Some(bits << 4 | char::from(b).to_digit(16)?)),
         Some(_) => None,
         None => unsigned(text),
     }

@@ -237,15 +237,7 @@ pub fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
 pub fn change_owner(node: RawFd, user: Option<u32>, group: Option<u32>) -> Result<(), Errno> {
     let (user, group) = (user.unwrap_or(u32::MAX), group.unwrap_or(u32::MAX));
     // SAFETY: the path is an empty C string.
-    let done = unsafe {
-        libc::fchownat(
-            node,
-            c"".as_ptr(),
-            user,
-            group,
-            libc::AT_EMPTY_PATH,
-        )
-    };
+    let done = unsafe { libc::fchownat(node, c"".as_ptr(), user, group, libc::AT_EMPTY_PATH) };
     Errno::result(done).map(drop)
 }
 

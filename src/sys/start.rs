@@ -178,4 +178,3 @@ fn anonymous(len: usize) -> Result<*mut libc::c_void, Errno> {
         Ok(start)
     }
 }
-

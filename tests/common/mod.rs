@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
@@ -196,18 +196,21 @@ impl Run {
         })
     }
 
-    pub fn run(mut self) -> Ended {
+    pub fn start(mut self) -> Child {
         close_others(&mut self.command);
         for step in self.setup {
             // SAFETY: the steps make system calls, which is fine between fork and exec.
             unsafe { self.command.pre_exec(step) };
         }
-        let child = self
-            .command
+        self.command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap()
+    }
+
+    pub fn run(self) -> Ended {
+        let child = self.start();
         let pid = child.id();
         let output = child.wait_with_output().unwrap();
         Ended {
