@@ -139,4 +139,12 @@ pub mod edit;
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]
+pub mod rearrange;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod requirement;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
 pub mod convention;

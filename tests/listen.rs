@@ -666,7 +666,7 @@ fn malformed_arguments_are_answered_by_what_to_type() {
     refused(
         &[&long, "true"],
         100,
-        &format!("fatal: {long}: 108 bytes are too long, a socket's name has at most 107"),
+        &format!("fatal: {long}: 108 bytes are too long, such a name has at most 107"),
     );
 }
 

@@ -1,21 +1,30 @@
 //! fd numbers in PROG's arguments: `uvicorn --fd '%{web}'`.
 #![forbid(unsafe_code)]
 
-use crate::edit::pick;
-use crate::inherited::Inherited;
+use super::Convention;
+use crate::edit::{Entry, not_there, pick};
 use crate::map::is_label;
 use crate::output::Shown;
 use crate::spec::address::cut;
 
+/// It has no variables: what it needs is PROG's arguments.
+pub const ARGV: Convention = Convention {
+    name: "argv",
+    variables: "",
+    owns: |_| false,
+    import: None,
+    export: None,
+};
+
 /// Replaces `%{LABEL}` by the number of the label's fd, and `%%` by a percent sign; any other percent sign stands for
-/// itself. Labels that were used are added to `taken`.
+/// itself. The places of labels that were used are added to `taken`.
 ///
 /// # Errors
 /// A label that the map does not have, or that is the name of a group.
-pub fn replace<'a>(
+pub fn replace(
     text: &[u8],
-    map: &Inherited<'a>,
-    taken: &mut Vec<&'a str>,
+    map: &[Entry],
+    taken: &mut Vec<usize>,
 ) -> Result<Vec<u8>, String> {
     let mut new = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -26,10 +35,10 @@ pub fn replace<'a>(
             new.push(b'%');
             rest = after;
         } else if let Some((label, after)) = reference(rest) {
-            let (label, fd) = look_up(label, map)?;
+            let (at, fd) = look_up(label, map)?;
             new.extend_from_slice(fd.to_string().as_bytes());
-            if !taken.contains(&label) {
-                taken.push(label);
+            if !taken.contains(&at) {
+                taken.push(at);
             }
             rest = after;
         } else {
@@ -49,23 +58,16 @@ fn reference(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((label, after))
 }
 
-fn look_up<'a>(label: &str, map: &Inherited<'a>) -> Result<(&'a str, i32), String> {
+fn look_up(label: &str, map: &[Entry]) -> Result<(usize, i32), String> {
+    let entry = |at: usize| map.get(at).map(|entry| (at, entry));
+    let picked: Vec<(usize, &Entry)> = pick(map, label).into_iter().filter_map(entry).collect();
     let shown = Shown(label.as_bytes());
-    match pick(map, label).as_slice() {
-        [(found, fd)] if *found == label => Ok((found, *fd)),
-        [] => {
-            let there: Vec<&str> = map.entries().map(|(_, label, _)| label).collect();
-            let there = if there.is_empty() {
-                "is empty".to_owned()
-            } else {
-                format!("has {}", there.join(", "))
-            };
-            Err(format!(
-                "%{{{shown}}}: LISTEN_FD_MAP {there} (a percent sign is written %%)"
-            ))
-        }
-        [(first, _), ..] => Err(format!(
-            "%{{{shown}}}: {shown} is a group, write %{{{first}}} and so on"
+    match picked.as_slice() {
+        [(at, entry)] if entry.label == label => Ok((*at, entry.fd)),
+        [] => Err(format!("%{{{shown}}}: {} (a percent sign is written %%)", not_there(map, label))),
+        [(_, first), ..] => Err(format!(
+            "%{{{shown}}}: {shown} is a group, write %{{{}}} and so on",
+            first.label
         )),
     }
 }
@@ -76,18 +78,18 @@ mod tests {
 
     #[test]
     fn references_are_replaced_and_other_percent_signs_stay() {
-        let map = Inherited {
-            text: "udp=3,tcp=40,web.0=5,web.1=6",
-            is_set: true,
-        };
+        let map = [("udp", 3), ("tcp", 40), ("web.0", 5), ("web.1", 6)].map(|(label, fd)| Entry {
+            label: label.to_owned(),
+            fd,
+        });
         for (text, want, labels) in [
-            ("%{udp}", "3", vec!["udp"]),
-            ("fd://%{tcp}:%{udp}/", "fd://40:3/", vec!["tcp", "udp"]),
-            ("%{udp}%{udp}", "33", vec!["udp"]),
+            ("%{udp}", "3", vec![0]),
+            ("fd://%{tcp}:%{udp}/", "fd://40:3/", vec![1, 0]),
+            ("%{udp}%{udp}", "33", vec![0]),
             ("%%{udp} %%", "%{udp} %", vec![]),
-            ("%%%{udp}", "%3", vec!["udp"]),
+            ("%%%{udp}", "%3", vec![0]),
             ("100% %d %{ %{} %{a b} %", "100% %d %{ %{} %{a b} %", vec![]),
-            ("%{web.1}", "6", vec!["web.1"]),
+            ("%{web.1}", "6", vec![3]),
             ("", "", vec![]),
         ] {
             let mut taken = Vec::new();
@@ -101,7 +103,7 @@ mod tests {
         let error = |text: &str| replace(text.as_bytes(), &map, &mut Vec::new()).unwrap_err();
         assert_eq!(
             error("x%{tls}"),
-            "%{tls}: LISTEN_FD_MAP has udp, tcp, web.0, web.1 (a percent sign is written %%)"
+            "%{tls}: label tls is not in LISTEN_FD_MAP, which has udp, tcp, web.0, web.1 (a percent sign is written %%)"
         );
         assert_eq!(
             error("%{web}"),

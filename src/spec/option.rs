@@ -1,4 +1,4 @@
-//! What an option is: a row of the table in [`super::table`].
+//! What an option is: a row of the table of options, [`OPTIONS`].
 #![forbid(unsafe_code)]
 
 use super::address::Address;

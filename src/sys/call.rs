@@ -83,6 +83,12 @@ pub fn duplicate_from(file: &OwnedFd, least: RawFd) -> Result<OwnedFd, Errno> {
     owned(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, least) })
 }
 
+/// F_DUPFD_CLOEXEC of fcntl(2): a duplicate on the lowest free number from 3 up, for a moment.
+pub fn duplicate_aside(file: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: no memory is passed.
+    owned(unsafe { libc::fcntl(file, libc::F_DUPFD_CLOEXEC, 3) })
+}
+
 /// dup3(2): a duplicate on exactly `number`, whatever is open there, without close-on-exec.
 pub fn duplicate_onto(file: RawFd, number: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is passed. That nothing else owns `number` is what placement checked.
@@ -356,4 +362,16 @@ fn queue_attributes() -> libc::mq_attr {
 pub fn unlink_queue(name: &CStr) -> Result<(), Errno> {
     // SAFETY: the name is a C string.
     Errno::result(unsafe { libc::mq_unlink(name.as_ptr()) }).map(drop)
+}
+
+/// The inode number of a pidfd of the process `pid`, where the kernel gives each process one of its own (pidfs, Linux 6.9):
+/// pidfd_open(2).
+pub fn pidfd_id(pid: u32) -> Option<u64> {
+    // PID_FS_MAGIC of linux/magic.h
+    const PIDFS: u64 = 0x5049_4446;
+    // SAFETY: no memory is passed.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let pidfd = owned(c_int::try_from(fd).ok()?).ok()?;
+    let is_own = file_system(pidfd.as_raw_fd()).ok()? == PIDFS;
+    is_own.then(|| status(pidfd.as_raw_fd()).map(|status| status.st_ino).ok())?
 }
