@@ -53,6 +53,30 @@ pub fn prog(
     }
 }
 
+/// A label that an option gives.
+///
+/// # Errors
+/// What is no label.
+pub fn new_label(option: &str, label: &str) -> Result<String, Failure<'static>> {
+    if crate::map::is_label(label.as_bytes()) {
+        return Ok(label.to_owned());
+    }
+    Err(invalid(format!(
+        "{option}: {} is no label: 1 to 255 of A-Z a-z 0-9 _ . - @ that do not begin with -",
+        Shown(label.as_bytes())
+    )))
+}
+
+/// Whether a text can be a label.
+pub fn is_label(text: &str) -> bool {
+    crate::map::is_label(text.as_bytes())
+}
+
+/// The number of an fd, as the map writes it.
+pub fn parse_fd(text: &str) -> Option<RawFd> {
+    crate::map::parse_fd(text.as_bytes())
+}
+
 /// A message made up for one failure. The process ends with it, so the text may stay.
 pub fn invalid(text: String) -> Failure<'static> {
     Failure::Invalid(text.leak())
@@ -106,7 +130,9 @@ pub fn pick(map: &[Entry], name: &str) -> Vec<usize> {
             (of == name).then_some((number, at))
         })
         .collect();
-    (0..).map_while(|number| members.get(&number).copied()).collect()
+    (0..)
+        .map_while(|number| members.get(&number).copied())
+        .collect()
 }
 
 /// The places in `map` that a list of labels picks, in the list's order.
@@ -123,7 +149,10 @@ pub fn pick_all(map: &[Entry], list: &str) -> Result<Vec<usize>, Failure<'static
         }
         for at in found {
             if !seen.insert(at) {
-                return Err(invalid(format!("label {} is named twice", Shown(name.as_bytes()))));
+                return Err(invalid(format!(
+                    "label {} is named twice",
+                    Shown(name.as_bytes())
+                )));
             }
             picked.push(at);
         }
@@ -139,7 +168,10 @@ pub fn not_there(map: &[Entry], name: &str) -> String {
     } else {
         format!("which has {}", labels.join(", "))
     };
-    format!("label {} is not in LISTEN_FD_MAP, {there}", Shown(name.as_bytes()))
+    format!(
+        "label {} is not in LISTEN_FD_MAP, {there}",
+        Shown(name.as_bytes())
+    )
 }
 
 /// The name that each entry has for conventions with names: the group's for a member of one, else its label.
@@ -152,7 +184,11 @@ pub fn names(map: &[Entry]) -> Vec<String> {
             let size = sizes.entry(group).or_insert_with(|| pick(map, group).len());
             number < *size && !labels.contains(group)
         });
-        names.push(group.map_or(entry.label.as_str(), |(group, _)| group).to_owned());
+        names.push(
+            group
+                .map_or(entry.label.as_str(), |(group, _)| group)
+                .to_owned(),
+        );
     }
     names
 }
@@ -164,7 +200,9 @@ pub fn fd_variable(label: &str) -> Vec<u8> {
 
 /// `<LABEL>_ADDR`
 pub fn addr_variable(label: &str) -> Vec<u8> {
-    Variable::addr(Label::new(label.as_bytes())).bytes().collect()
+    Variable::addr(Label::new(label.as_bytes()))
+        .bytes()
+        .collect()
 }
 
 /// What becomes of one variable.
@@ -239,7 +277,9 @@ impl Chain {
     pub fn get(&self, name: &[u8]) -> Result<Option<&'static [u8]>, Failure<'static>> {
         if self.twice.contains(name) {
             let name = Shown(name);
-            return Err(invalid(format!("{name} is in the environment more than once, unset it")));
+            return Err(invalid(format!(
+                "{name} is in the environment more than once, unset it"
+            )));
         }
         Ok(self.index.get(name).copied())
     }
@@ -267,12 +307,13 @@ impl Chain {
     fn replace(&mut self, old: &[u8], name: &[u8], value: &[u8]) -> Result<(), Failure<'static>> {
         if name.len() + 1 + value.len() > LONGEST {
             let name = Shown(name);
-            return Err(invalid(format!("{name} would be longer than {LONGEST} bytes")));
+            return Err(invalid(format!(
+                "{name} would be longer than {LONGEST} bytes"
+            )));
         }
         let change = Change::Is(name.to_vec(), value.to_vec());
-        if self.changes.insert(old.to_vec(), change).is_none() && !self.index.contains_key(old) {
-            self.new.push(old.to_vec());
-        } else if !self.index.contains_key(old) && !self.new.iter().any(|new| new == old) {
+        self.changes.insert(old.to_vec(), change);
+        if !self.index.contains_key(old) && !self.new.iter().any(|new| new == old) {
             self.new.push(old.to_vec());
         }
         Ok(())
@@ -377,7 +418,11 @@ impl Chain {
         };
         if self.has_variable(&entry) {
             let variables = [
-                (fd_variable(&entry.label), fd_variable(label), Some(fd.to_string().into_bytes())),
+                (
+                    fd_variable(&entry.label),
+                    fd_variable(label),
+                    Some(fd.to_string().into_bytes()),
+                ),
                 (
                     addr_variable(&entry.label),
                     addr_variable(label),
@@ -430,7 +475,11 @@ impl Chain {
             let bytes = string.bytes();
             let name = bytes.split(|&b| b == b'=').next().unwrap_or_default();
             // a string without an equals sign is no variable
-            match self.changes.get_mut(name).filter(|_| name.len() < bytes.len()) {
+            match self
+                .changes
+                .get_mut(name)
+                .filter(|_| name.len() < bytes.len())
+            {
                 None => list.push(Some(*string)),
                 Some(Change::Unset) => {}
                 Some(Change::Is(name, value)) => {

@@ -28,6 +28,8 @@ pub enum Failure<'a> {
     Inherited(inherited::Error<'a>),
     /// What was written is wrong: a text, from the commands that may make one up.
     Invalid(&'a str),
+    /// What was asked for is not there.
+    NotThere(&'a str),
     /// More sockets than fit.
     TooMany,
     /// A socket could not be made.
@@ -81,6 +83,7 @@ impl Failure<'_> {
     pub fn code(&self) -> i32 {
         match self {
             Failure::Socket(..) | Failure::System(..) | Failure::Claim(_, Claim::LookUp(..)) => 111,
+            Failure::NotThere(_) => 1,
             Failure::Exec(no) => 126 + i32::from(no.not_found()),
             _ => 100,
         }
@@ -95,7 +98,7 @@ impl fmt::Display for Failure<'_> {
             Failure::Spec(error) => write!(f, "{error}"),
             Failure::Claim(at, claim) => write!(f, "{at}: {claim}"),
             Failure::Inherited(error) => write!(f, "{error}"),
-            Failure::Invalid(text) => f.write_str(text),
+            Failure::Invalid(text) | Failure::NotThere(text) => f.write_str(text),
             Failure::TooMany => {
                 write!(
                     f,

@@ -11,16 +11,25 @@ use std::os::fd::{IntoRawFd as _, RawFd};
 
 /// Refuses what would overwrite an fd from 3 up that neither moves away nor is closed before, or is beyond the limit.
 pub fn check(closed: &[RawFd], moves: &[(RawFd, RawFd)]) -> Result<(), Failure<'static>> {
-    let leaving: HashSet<RawFd> = closed.iter().chain(moves.iter().map(|(from, _)| from)).copied().collect();
+    let leaving: HashSet<RawFd> = closed
+        .iter()
+        .chain(moves.iter().map(|(from, _)| from))
+        .copied()
+        .collect();
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
         .map_err(|errno| Failure::System("read the open-file limit", errno))?
         .0;
     for &(_, to) in moves {
         if u64::try_from(to).is_ok_and(|to| to >= limit) {
-            return Err(invalid(format!("fd {to} is not below the open-file limit, {limit} (ulimit -n)")));
+            return Err(invalid(format!(
+                "fd {to} is not below the open-file limit, {limit} (ulimit -n)"
+            )));
         }
         if to > 2 && !leaving.contains(&to) && sys::is_open(to) {
-            return Err(invalid(format!("fd {to} is open already, and not in LISTEN_FD_MAP: {}", What(to))));
+            return Err(invalid(format!(
+                "fd {to} is open already, and not in LISTEN_FD_MAP: {}",
+                What(to)
+            )));
         }
     }
     Ok(())

@@ -56,19 +56,27 @@ fn what_cannot_be_replaced_is_said() {
         (
             &["argv", "true", "%{tls}"][..],
             "udp=0",
-            "fatal: %{tls}: LISTEN_FD_MAP has udp (a percent sign is written %%)",
+            "fatal: %{tls}: label tls is not in LISTEN_FD_MAP, which has udp (a percent sign is written %%)",
         ),
         (
             &["argv", "true", "%{tls}"],
             "",
-            "fatal: %{tls}: LISTEN_FD_MAP is empty (a percent sign is written %%)",
+            "fatal: %{tls}: label tls is not in LISTEN_FD_MAP, which is empty (a percent sign is written %%)",
         ),
-        (&["argv"], "udp=0", "usage: fdmap-to [-k] argv PROG..."),
-        (&[], "udp=0", "usage: fdmap-to [-k] argv PROG..."),
+        (
+            &["argv"],
+            "udp=0",
+            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG...",
+        ),
+        (
+            &[],
+            "udp=0",
+            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG...",
+        ),
         (
             &["args", "true"],
             "udp=0",
-            "fatal: unknown convention args, there is argv",
+            "fatal: unknown convention args, did you mean argv?",
         ),
         (
             &["argv", "true"],

@@ -11,7 +11,7 @@ use crate::spec::address::cut;
 pub const ARGV: Convention = Convention {
     name: "argv",
     variables: "",
-    owns: |_| false,
+    owns: |_, _| false,
     import: None,
     export: None,
 };
@@ -21,11 +21,7 @@ pub const ARGV: Convention = Convention {
 ///
 /// # Errors
 /// A label that the map does not have, or that is the name of a group.
-pub fn replace(
-    text: &[u8],
-    map: &[Entry],
-    taken: &mut Vec<usize>,
-) -> Result<Vec<u8>, String> {
+pub fn replace(text: &[u8], map: &[Entry], taken: &mut Vec<usize>) -> Result<Vec<u8>, String> {
     let mut new = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = cut(rest, b'%') {
@@ -64,7 +60,10 @@ fn look_up(label: &str, map: &[Entry]) -> Result<(usize, i32), String> {
     let shown = Shown(label.as_bytes());
     match picked.as_slice() {
         [(at, entry)] if entry.label == label => Ok((*at, entry.fd)),
-        [] => Err(format!("%{{{shown}}}: {} (a percent sign is written %%)", not_there(map, label))),
+        [] => Err(format!(
+            "%{{{shown}}}: {} (a percent sign is written %%)",
+            not_there(map, label)
+        )),
         [(_, first), ..] => Err(format!(
             "%{{{shown}}}: {shown} is a group, write %{{{}}} and so on",
             first.label

@@ -9,8 +9,12 @@ use crate::sys;
 pub const EINHORN: Convention = Convention {
     name: "einhorn",
     variables: "EINHORN_FD_COUNT EINHORN_FD_0 ... EINHORN_MASTER_PID",
-    owns: |name| {
-        let names = [&b"EINHORN_FD_COUNT"[..], b"EINHORN_FDS", b"EINHORN_MASTER_PID"];
+    owns: |name, _| {
+        let names = [
+            &b"EINHORN_FD_COUNT"[..],
+            b"EINHORN_FDS",
+            b"EINHORN_MASTER_PID",
+        ];
         names.contains(&name) || is_numbered(name, b"EINHORN_FD_")
     },
     import: Some(import),
@@ -27,14 +31,17 @@ fn import(chain: &Chain, _: Option<&[String]>) -> Result<Found, Failure<'static>
                 let value = required(chain, &name, &because)?;
                 Ok((name, value))
             };
-            (0..count).map(one).collect::<Result<_, Failure<'static>>>()?
+            (0..count)
+                .map(one)
+                .collect::<Result<_, Failure<'static>>>()?
         }
         None => match chain.get(b"EINHORN_FDS")? {
             None => return Ok(Found::Nothing),
             Some(b"") => Vec::new(),
             Some(list) => {
                 let fds = list.split(|&b| b == b' ');
-                fds.map(|fd| ("an fd of EINHORN_FDS".to_owned(), fd)).collect()
+                fds.map(|fd| ("an fd of EINHORN_FDS".to_owned(), fd))
+                    .collect()
             }
         },
     };
@@ -46,7 +53,10 @@ fn import(chain: &Chain, _: Option<&[String]>) -> Result<Found, Failure<'static>
             Err(invalid(format!("{name} is {fd}, which is not open")))
         }
     };
-    fds.into_iter().map(open).collect::<Result<_, _>>().map(Found::Fds)
+    fds.into_iter()
+        .map(open)
+        .collect::<Result<_, _>>()
+        .map(Found::Fds)
 }
 
 fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
@@ -55,11 +65,16 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
     }
     let mut rendered = Rendered::of(vec![("EINHORN_FD_COUNT", items.len().to_string())]);
     for (at, item) in items.iter().enumerate() {
-        let fd = (format!("EINHORN_FD_{at}").into_bytes(), item.fd.to_string().into_bytes());
+        let fd = (
+            format!("EINHORN_FD_{at}").into_bytes(),
+            item.fd.to_string().into_bytes(),
+        );
         rendered.variables.push(fd);
     }
     // workers take fds only from their parent
     let parent = nix::unistd::getppid().to_string().into_bytes();
-    rendered.variables.push((b"EINHORN_MASTER_PID".to_vec(), parent));
+    rendered
+        .variables
+        .push((b"EINHORN_MASTER_PID".to_vec(), parent));
     Ok(rendered)
 }

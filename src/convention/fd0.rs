@@ -9,7 +9,7 @@ use crate::failure::Failure;
 pub const FD0: Convention = Convention {
     name: "fd0",
     variables: "",
-    owns: |_| false,
+    owns: |_, _| false,
     import: Some(import),
     export: Some(export),
 };
@@ -30,10 +30,15 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
             nonblock: Some(false),
             ..Rendered::default()
         }),
-        [] => Err(invalid("fd0 takes one entry, and LISTEN_FD_MAP has none".to_owned())),
+        [] => Err(invalid(
+            "fd0 takes one entry, and LISTEN_FD_MAP has none".to_owned(),
+        )),
         items => {
             let labels: Vec<&str> = items.iter().map(|item| item.label.as_str()).collect();
-            Err(invalid(format!("fd0 takes one entry, and there are {}: pick one with -l", labels.join(", "))))
+            Err(invalid(format!(
+                "fd0 takes one entry, and there are {}: pick one with -l",
+                labels.join(", ")
+            )))
         }
     }
 }

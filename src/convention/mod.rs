@@ -26,8 +26,8 @@ pub struct Convention {
     pub name: &'static str,
     /// Its variables, for help.
     pub variables: &'static str,
-    /// Whether a variable is one of its own.
-    pub owns: fn(&[u8]) -> bool,
+    /// Whether a variable is one of its own, where `-l` has named these labels.
+    pub owns: fn(&[u8], &[String]) -> bool,
     /// Reads its variables, if it can be read.
     pub import: Option<Import>,
     /// Writes its variables, if it can be written.
@@ -136,21 +136,31 @@ impl Item {
     /// Why this entry cannot be passed on.
     fn refuse(&self, convention: &str, why: &str) -> Failure<'static> {
         let (label, fd) = (&self.label, describe::What(self.fd));
-        invalid(format!("{label} cannot be passed to {convention}: {why} (it is {fd})"))
+        invalid(format!(
+            "{label} cannot be passed to {convention}: {why} (it is {fd})"
+        ))
     }
 
     /// The address of an internet or unix socket that has one, as text: `1.2.3.4:80`, `[::1]:80`, `/path`.
     fn address(&self, convention: &str) -> Result<(Addresses, String), Failure<'static>> {
-        let socket = self.socket.as_ref().and_then(|socket| Some((socket.family?, socket)));
+        let socket = self
+            .socket
+            .as_ref()
+            .and_then(|socket| Some((socket.family?, socket)));
         let Some((family, socket)) = socket else {
             return Err(self.refuse(convention, "it takes internet and unix sockets"));
         };
         let address = socket.address.bytes();
-        let is_path = family.addresses == Addresses::Unix && !address.starts_with(b"@") && !address.is_empty();
+        let is_path = family.addresses == Addresses::Unix
+            && !address.starts_with(b"@")
+            && !address.is_empty();
         if family.addresses != Addresses::Inet && !is_path {
-            return Err(self.refuse(convention, "it takes internet sockets and unix sockets with a path"));
+            return Err(self.refuse(
+                convention,
+                "it takes internet sockets and unix sockets with a path",
+            ));
         }
-        let text = str::from_utf8(address)
+        let text = std::str::from_utf8(address)
             .map_err(|_| self.refuse(convention, "its path is not UTF-8"))?;
         Ok((family.addresses, text.to_owned()))
     }

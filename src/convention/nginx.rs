@@ -7,7 +7,7 @@ use crate::failure::Failure;
 pub const NGINX: Convention = Convention {
     name: "nginx",
     variables: "NGINX",
-    owns: |name| name == b"NGINX",
+    owns: |name, _| name == b"NGINX",
     import: None,
     export: Some(export),
 };

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 pub const PHP_FPM: Convention = Convention {
     name: "php-fpm",
     variables: "FPM_SOCKETS FPM_SOCKETS_1 ...",
-    owns: |name| name == b"FPM_SOCKETS" || is_numbered(name, b"FPM_SOCKETS_"),
+    owns: |name, _| name == b"FPM_SOCKETS" || is_numbered(name, b"FPM_SOCKETS_"),
     import: None,
     export: Some(export),
 };
@@ -25,15 +25,25 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
             return Err(item.refuse("php-fpm", "it takes sockets that accept connections"));
         }
         if address.contains([',', '=']) {
-            return Err(item.refuse("php-fpm", "its path has a comma or an equals sign, which divides there"));
+            return Err(item.refuse(
+                "php-fpm",
+                "its path has a comma or an equals sign, which divides there",
+            ));
         }
         // its key for [::1]:9000 has no brackets
         let key = address.replace(['[', ']'], "");
-        let key = if address.starts_with('[') { key } else { address };
+        let key = if address.starts_with('[') {
+            key
+        } else {
+            address
+        };
         entries.push(format!("{key}={}", item.fd));
     }
     if entries.len() > SET_SIZE * SETS {
-        return Err(invalid(format!("php-fpm takes at most {} sockets", SET_SIZE * SETS)));
+        return Err(invalid(format!(
+            "php-fpm takes at most {} sockets",
+            SET_SIZE * SETS
+        )));
     }
     let mut rendered = Rendered::default();
     for (at, set) in entries.chunks(SET_SIZE).enumerate() {
@@ -41,7 +51,9 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
             0 => "FPM_SOCKETS".to_owned(),
             at => format!("FPM_SOCKETS_{at}"),
         };
-        rendered.variables.push((name.into_bytes(), set.join(",").into_bytes()));
+        rendered
+            .variables
+            .push((name.into_bytes(), set.join(",").into_bytes()));
     }
     Ok(rendered)
 }

@@ -8,7 +8,7 @@ use crate::spec::family::Addresses;
 pub const PUMA: Convention = Convention {
     name: "puma",
     variables: "PUMA_INHERIT_0 ...",
-    owns: |name| is_numbered(name, b"PUMA_INHERIT_"),
+    owns: |name, _| is_numbered(name, b"PUMA_INHERIT_"),
     import: None,
     export: Some(export),
 };
@@ -25,9 +25,10 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
             _ => "tcp",
         };
         let value = format!("{}:{scheme}://{address}", item.fd);
-        rendered
-            .variables
-            .push((format!("PUMA_INHERIT_{at}").into_bytes(), value.into_bytes()));
+        rendered.variables.push((
+            format!("PUMA_INHERIT_{at}").into_bytes(),
+            value.into_bytes(),
+        ));
     }
     Ok(rendered)
 }

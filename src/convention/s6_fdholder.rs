@@ -14,7 +14,7 @@ pub const S6_FDHOLDER: Convention = Convention {
     export: Some(export),
 };
 
-fn owns(name: &[u8]) -> bool {
+fn owns(name: &[u8], _: &[String]) -> bool {
     name == b"S6_FD#"
         || [&b"S6_FD_"[..], b"S6_FDID_", b"S6_FDLIMIT_"]
             .iter()
@@ -47,8 +47,14 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
         rendered.variables.clear();
     }
     for (at, item) in items.iter().enumerate() {
-        let fd = (format!("S6_FD_{at}").into_bytes(), item.fd.to_string().into_bytes());
-        let id = (format!("S6_FDID_{at}").into_bytes(), item.label.clone().into_bytes());
+        let fd = (
+            format!("S6_FD_{at}").into_bytes(),
+            item.fd.to_string().into_bytes(),
+        );
+        let id = (
+            format!("S6_FDID_{at}").into_bytes(),
+            item.label.clone().into_bytes(),
+        );
         rendered.variables.extend([fd, id]);
     }
     Ok(rendered)

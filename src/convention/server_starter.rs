@@ -9,7 +9,7 @@ use crate::sys;
 pub const SERVER_STARTER: Convention = Convention {
     name: "server-starter",
     variables: "SERVER_STARTER_PORT SERVER_STARTER_GENERATION",
-    owns: |name| [&b"SERVER_STARTER_PORT"[..], b"SERVER_STARTER_GENERATION"].contains(&name),
+    owns: |name, _| [&b"SERVER_STARTER_PORT"[..], b"SERVER_STARTER_GENERATION"].contains(&name),
     import: Some(import),
     export: Some(export),
 };
@@ -23,12 +23,18 @@ fn import(chain: &Chain, _: Option<&[String]>) -> Result<Found, Failure<'static>
     for entry in entries {
         // a path may have an equals sign, a number has none
         let at = entry.iter().rposition(|&b| b == b'=');
-        let Some((key, fd)) = at.and_then(|at| Some((entry.get(..at)?, entry.get(at + 1..)?))) else {
-            return Err(invalid(format!("SERVER_STARTER_PORT has no fd in {}", text(entry))));
+        let Some((key, fd)) = at.and_then(|at| Some((entry.get(..at)?, entry.get(at + 1..)?)))
+        else {
+            return Err(invalid(format!(
+                "SERVER_STARTER_PORT has no fd in {}",
+                text(entry)
+            )));
         };
         let fd = number("an fd of SERVER_STARTER_PORT", fd)?;
         if !sys::is_open(fd) {
-            return Err(invalid(format!("SERVER_STARTER_PORT has fd {fd}, which is not open")));
+            return Err(invalid(format!(
+                "SERVER_STARTER_PORT has fd {fd}, which is not open"
+            )));
         }
         fds.push((Some(key.to_vec()), fd));
     }
@@ -40,7 +46,10 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
     for item in items {
         let (_, address) = item.address("server-starter")?;
         if address.contains(';') {
-            return Err(item.refuse("server-starter", "its path has a semicolon, which divides there"));
+            return Err(item.refuse(
+                "server-starter",
+                "its path has a semicolon, which divides there",
+            ));
         }
         entries.push(format!("{address}={}", item.fd));
     }

@@ -30,7 +30,7 @@ pub const LISTENFD: Convention = Convention {
     export: Some(export_listenfd),
 };
 
-fn owns(name: &[u8]) -> bool {
+fn owns(name: &[u8], _: &[String]) -> bool {
     [
         &b"LISTEN_FDS"[..],
         b"LISTEN_PID",
@@ -61,7 +61,12 @@ fn import_listenfd(chain: &Chain, _: Option<&[String]>) -> Result<Found, Failure
         None | Some(b"") => START,
         Some(first) => number("LISTEN_FDS_FIRST_FD", first)?,
     };
-    import(chain, first, count, chain.get(b"LISTEN_PID")?.unwrap_or_default())
+    import(
+        chain,
+        first,
+        count,
+        chain.get(b"LISTEN_PID")?.unwrap_or_default(),
+    )
 }
 
 /// An empty `pid` is nobody's.
@@ -73,19 +78,27 @@ fn import(
 ) -> Result<Found, Failure<'static>> {
     let count = number("LISTEN_FDS", count)?;
     if count == 0 {
-        return Err(invalid("LISTEN_FDS is 0, which sd_listen_fds(3) does not take: unset it".to_owned()));
+        return Err(invalid(
+            "LISTEN_FDS is 0, which sd_listen_fds(3) does not take: unset it".to_owned(),
+        ));
     }
     if !pid.is_empty() {
         let own = std::process::id();
         let pid = number("LISTEN_PID", pid)?;
         if u32::try_from(pid) != Ok(own) {
-            return Ok(Found::NotOurs(format!("LISTEN_PID is {pid}, and this is process {own}")));
+            return Ok(Found::NotOurs(format!(
+                "LISTEN_PID is {pid}, and this is process {own}"
+            )));
         }
         if let Some(id) = chain.get(b"LISTEN_PIDFDID")? {
-            let id = str::from_utf8(id).ok().and_then(|id| id.parse::<u64>().ok());
+            let id = std::str::from_utf8(id)
+                .ok()
+                .and_then(|id| id.parse::<u64>().ok());
             let id = id.ok_or_else(|| invalid("LISTEN_PIDFDID is no number".to_owned()))?;
             if sys::pidfd_id(own).is_some_and(|own| own != id) {
-                return Ok(Found::NotOurs(format!("LISTEN_PIDFDID is {id}, which is another process")));
+                return Ok(Found::NotOurs(format!(
+                    "LISTEN_PIDFDID is {id}, which is another process"
+                )));
             }
         }
     }
@@ -97,7 +110,9 @@ fn import(
     let mut fds = Vec::new();
     for (fd, name) in (first..=last).zip(names) {
         if !sys::is_open(fd) {
-            return Err(invalid(format!("LISTEN_FDS is {count}, but fd {fd} is not open")));
+            return Err(invalid(format!(
+                "LISTEN_FDS is {count}, but fd {fd} is not open"
+            )));
         }
         fds.push((name, fd));
     }
@@ -144,7 +159,9 @@ fn export_listenfd(items: &[Item]) -> Result<Rendered, Failure<'static>> {
         }
     }
     let first = first.to_string().into_bytes();
-    rendered.variables.insert(1, (b"LISTEN_FDS_FIRST_FD".to_vec(), first));
+    rendered
+        .variables
+        .insert(1, (b"LISTEN_FDS_FIRST_FD".to_vec(), first));
     // what the crate's users hand to an event loop has to be non-blocking
     rendered.nonblock = Some(true);
     Ok(rendered)

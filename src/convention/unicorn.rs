@@ -7,18 +7,20 @@ use crate::failure::Failure;
 pub const UNICORN: Convention = Convention {
     name: "unicorn",
     variables: "UNICORN_FD",
-    owns: |name| name == b"UNICORN_FD",
+    owns: |name, _| name == b"UNICORN_FD",
     import: None,
     export: Some(|items| {
         let fds = list(items, "unicorn")?;
-        Ok(Rendered::of(fds.map(|fds| ("UNICORN_FD", fds)).into_iter().collect()))
+        Ok(Rendered::of(
+            fds.map(|fds| ("UNICORN_FD", fds)).into_iter().collect(),
+        ))
     }),
 };
 
 pub const GUNICORN: Convention = Convention {
     name: "gunicorn",
     variables: "GUNICORN_FD GUNICORN_PID",
-    owns: |name| [&b"GUNICORN_FD"[..], b"GUNICORN_PID"].contains(&name),
+    owns: |name, _| [&b"GUNICORN_FD"[..], b"GUNICORN_PID"].contains(&name),
     import: None,
     export: Some(|items| {
         let Some(fds) = list(items, "gunicorn")? else {
@@ -26,7 +28,10 @@ pub const GUNICORN: Convention = Convention {
         };
         // without a pid it does not look at the fds; one that is not its parent's makes it a master of its own
         let pid = std::process::id().to_string();
-        Ok(Rendered::of(vec![("GUNICORN_FD", fds), ("GUNICORN_PID", pid)]))
+        Ok(Rendered::of(vec![
+            ("GUNICORN_FD", fds),
+            ("GUNICORN_PID", pid),
+        ]))
     }),
 };
 

@@ -9,15 +9,16 @@ use crate::sys;
 pub const VARS: Convention = Convention {
     name: "vars",
     variables: "<LABEL>_FD ...",
-    // which are its own only the labels say
-    owns: |_| false,
+    owns: |name, labels| labels.iter().any(|label| fd_variable(label) == name),
     import: Some(import),
     export: Some(export),
 };
 
 fn import(chain: &Chain, labels: Option<&[String]>) -> Result<Found, Failure<'static>> {
     let Some(labels) = labels else {
-        return Err(invalid("vars needs the labels: -l tls,control reads TLS_FD and CONTROL_FD".to_owned()));
+        return Err(invalid(
+            "vars needs the labels: -l tls,control reads TLS_FD and CONTROL_FD".to_owned(),
+        ));
     };
     let mut fds = Vec::new();
     let mut missing = None;
@@ -46,7 +47,10 @@ fn export(items: &[Item]) -> Result<Rendered, Failure<'static>> {
     let variables: Vec<(Vec<u8>, Vec<u8>)> = items.iter().map(variable).collect();
     for (at, (name, _)) in variables.iter().enumerate() {
         if variables.iter().take(at).any(|(other, _)| other == name) {
-            return Err(invalid(format!("two labels have the variable {}, pick with -l", text(name))));
+            return Err(invalid(format!(
+                "two labels have the variable {}, pick with -l",
+                text(name)
+            )));
         }
     }
     Ok(Rendered {
