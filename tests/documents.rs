@@ -6,6 +6,7 @@
 mod common;
 
 use common::{Dir, LISTEN, Run, close_others, example};
+use listen_fd_map::convention::{CONVENTIONS, Convention};
 use listen_fd_map::spec::family::FAMILIES;
 use listen_fd_map::spec::option::{OPTIONS, find};
 use std::fs;
@@ -57,7 +58,14 @@ fn runs(line: &str) {
 
 #[test]
 fn the_examples_of_the_commands_pages_run() {
-    for page in ["doc/listen.1", "doc/fdmap.1", "doc/fdmap-to.1"] {
+    for page in [
+        "doc/listen.1",
+        "doc/fdmap.1",
+        "doc/fdmap-to.1",
+        "doc/fdmap-from.1",
+        "doc/fdmap-edit.1",
+        "doc/fdmap-check.1",
+    ] {
         let lines = examples(page);
         assert!(!lines.is_empty());
         lines.iter().for_each(|line| runs(line));
@@ -138,6 +146,23 @@ fn listen_spec_says_of_each_option_which_families_have_it() {
             _ => families.join(", "),
         };
         assert!(description.starts_with(&listed), "{first}: {listed}");
+    }
+}
+
+#[test]
+fn the_pages_of_both_directions_have_every_convention_and_no_other() {
+    for (page, has) in [
+        ("doc/fdmap-to.1", (|_| true) as fn(&Convention) -> bool),
+        ("doc/fdmap-from.1", |convention| convention.import.is_some()),
+    ] {
+        let page = text(page);
+        let (_, section) = page.split_once(".Ss Conventions\n").unwrap();
+        let items: Vec<&str> = section
+            .lines()
+            .filter_map(|line| line.strip_prefix(".It Cm "))
+            .collect();
+        let rows = CONVENTIONS.iter().filter(|convention| has(convention));
+        assert_eq!(items, rows.map(|row| row.name).collect::<Vec<_>>());
     }
 }
 

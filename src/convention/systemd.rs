@@ -50,6 +50,11 @@ fn import_systemd(chain: &Chain, _: Option<&[String]>) -> Result<Found, Failure<
             "LISTEN_FDS is set and LISTEN_PID is not: fdmap-from listenfd reads that".to_owned(),
         ));
     };
+    if pid.is_empty() {
+        return Err(invalid(
+            "LISTEN_PID is empty: fdmap-from listenfd takes that".to_owned(),
+        ));
+    }
     import(chain, START, count, pid)
 }
 
