@@ -14,7 +14,7 @@ use crate::set::Key as _;
 use crate::spec::Label;
 use crate::sys::{Arg, Start};
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt as _;
 
@@ -27,6 +27,23 @@ pub fn parser(start: &Start) -> lexopt::Parser {
 /// An argument that lexopt cannot take.
 pub fn wrong_argument(error: lexopt::Error) -> Failure<'static> {
     invalid(error.to_string())
+}
+
+/// The next option, of a command whose PROG is the first argument that is none.
+///
+/// # Errors
+/// What lexopt says.
+pub fn next_option(
+    parser: &mut lexopt::Parser,
+) -> Result<Option<lexopt::Arg<'_>>, Failure<'static>> {
+    // inside a cluster, `-ea`, there are no raw arguments
+    if let Some(args) = parser.try_raw_args() {
+        let next = args.peek().map(OsStr::as_encoded_bytes);
+        if next.is_none_or(|next| !next.starts_with(b"-") || next == b"-" || next == b"--") {
+            return Ok(None);
+        }
+    }
+    parser.next().map_err(wrong_argument)
 }
 
 /// PROG and its arguments: what the parser, which has read whole arguments so far, has left.

@@ -169,7 +169,7 @@ impl<'a> Iterator for Entries<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.rest?;
-        let (entry, rest) = match text.split_once(',') {
+        let (entry, rest) = match cut(text, b',') {
             Some((entry, rest)) => (entry, Some(rest)),
             None => (text, None),
         };
@@ -180,11 +180,17 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// [`str::split_once`] at an ASCII byte, without a path to a panic.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|b| b == at)?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
 fn parse_entry(text: &str, at: usize) -> Result<Entry<'_>, Problem> {
     if text.is_empty() {
         return Err(Problem::EmptyEntry);
     }
-    let (label, fd) = text.split_once('=').ok_or(Problem::NoEquals)?;
+    let (label, fd) = cut(text, b'=').ok_or(Problem::NoEquals)?;
     if !is_label(label.as_bytes()) {
         return Err(Problem::BadLabel);
     }

@@ -85,3 +85,54 @@ fn a_closed_fd_and_a_malformed_map_are_told_by_the_exit_code() {
         ("fdmap: usage: fdmap [-j] [LABEL]\n", Some(100))
     );
 }
+
+#[test]
+fn programs_get_an_array_of_objects() {
+    let dir = common::Dir::new();
+    let args = [
+        "-udp:label=d:127.0.0.1:0",
+        "--unix",
+        "./a\"\\\u{1}b",
+        FDMAP,
+        "-j",
+    ];
+    let ended = Run::new(LISTEN, args).cwd(&dir.0).run();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!((lines[0], lines[3], lines.len()), ("[", "]", 4));
+    let is_object = |line: &str, start: &str, end: &str| {
+        let inode = line
+            .strip_prefix(start)
+            .and_then(|rest| rest.rsplit_once(":"));
+        let (_, inode) = inode.unwrap_or_else(|| panic!("{line}"));
+        inode
+            .strip_suffix(end)
+            .is_some_and(|inode| inode.parse::<u64>().is_ok())
+    };
+    assert!(is_object(
+        lines[1],
+        " {\"label\":\"d\",\"fd\":3,\"family\":\"udp\",\"address\":\"127.0.0.1:",
+        "},"
+    ));
+    assert!(
+        is_object(
+            lines[2],
+            " {\"label\":\"unix\",\"fd\":4,\"family\":\"unix\",\"address\":\"./a\\\"\\\\\\u0001b\",\"listening\":true,",
+            "}"
+        ),
+        "{}",
+        lines[2]
+    );
+    let closed = Run::new(FDMAP, ["--json"])
+        .env("LISTEN_FD_MAP", "a=17")
+        .run();
+    assert_eq!(
+        (closed.stdout.as_str(), closed.code),
+        (
+            "[\n {\"label\":\"a\",\"fd\":17,\"family\":null,\"address\":null,\"listening\":null,\"inode\":null}\n]\n",
+            Some(1)
+        )
+    );
+    let empty = Run::new(FDMAP, ["-j"]).run();
+    assert_eq!((empty.stdout.as_str(), empty.code), ("[]\n", Some(0)));
+}

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 use lexopt::prelude::*;
-use listen_fd_map::edit::{Chain, invalid, not_there, parser, pick, print, prog, wrong_argument};
+use listen_fd_map::edit::{
+    Chain, invalid, next_option, not_there, parser, pick, print, prog, wrong_argument,
+};
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::requirement::Requirement;
 use listen_fd_map::sys::Start;
@@ -43,17 +45,7 @@ fn fdmap_check(start: &Start) -> Result<i32, Failure<'static>> {
     let mut parser = parser(start);
     let mut exact = false;
     let mut requirements = Vec::new();
-    while let Some(next) = parser
-        .try_raw_args()
-        .and_then(|args| args.peek().map(|next| next.to_owned()))
-    {
-        // PROG is the first argument that is no option
-        if !next.as_encoded_bytes().starts_with(b"-") || next == "-" || next == "--" {
-            break;
-        }
-        let Some(argument) = parser.next().map_err(wrong_argument)? else {
-            break;
-        };
+    while let Some(argument) = next_option(&mut parser)? {
         match argument {
             Short('x') | Long("exact") => exact = true,
             Short('l') | Long("label") => {

@@ -4,8 +4,8 @@
 
 use lexopt::prelude::*;
 use listen_fd_map::edit::{
-    Chain, Entry, invalid, new_label, not_there, parse_fd, parser, pick, pick_all, print, prog,
-    wrong_argument,
+    Chain, Entry, invalid, new_label, next_option, not_there, parse_fd, parser, pick, pick_all,
+    print, prog, wrong_argument,
 };
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::output::Shown;
@@ -59,17 +59,7 @@ fn fdmap_edit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
     let mut parser = parser(start);
     let (mut env, mut addr) = (false, false);
     let mut edits = Vec::new();
-    while let Some(next) = parser
-        .try_raw_args()
-        .and_then(|args| args.peek().map(|next| next.to_owned()))
-    {
-        // PROG is the first argument that is no option
-        if !next.as_encoded_bytes().starts_with(b"-") || next == "-" || next == "--" {
-            break;
-        }
-        let Some(argument) = parser.next().map_err(wrong_argument)? else {
-            break;
-        };
+    while let Some(argument) = next_option(&mut parser)? {
         match argument {
             Short('e') | Long("env") => env = true,
             Short('a') | Long("addr") => addr = true,

@@ -17,6 +17,9 @@ use nix::libc;
 pub const LISTEN: &str = env!("CARGO_BIN_EXE_listen");
 pub const FDMAP: &str = env!("CARGO_BIN_EXE_fdmap");
 pub const FDMAP_TO: &str = env!("CARGO_BIN_EXE_fdmap-to");
+pub const FDMAP_FROM: &str = env!("CARGO_BIN_EXE_fdmap-from");
+pub const FDMAP_EDIT: &str = env!("CARGO_BIN_EXE_fdmap-edit");
+pub const FDMAP_CHECK: &str = env!("CARGO_BIN_EXE_fdmap-check");
 
 /// An example that cargo built beside the commands.
 pub fn example(name: &str) -> PathBuf {
