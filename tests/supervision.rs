@@ -281,7 +281,12 @@ fn kresd_serves(supervisor: &Child, stop: &[&str]) {
     };
     let first = serving(None);
     check(first);
-    let node = fs::symlink_metadata(&control).unwrap().ino();
+    // the number of an inode may be used again, so the time of its making belongs to it
+    let node = || {
+        let node = fs::symlink_metadata(&control).unwrap();
+        (node.ino(), node.ctime(), node.ctime_nsec())
+    };
+    let stale = node();
     // SAFETY is not at stake: the pid is that of the service under test
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(first as i32),
@@ -290,11 +295,7 @@ fn kresd_serves(supervisor: &Child, stop: &[&str]) {
     .unwrap();
     let second = serving(Some(first));
     check(second);
-    assert_ne!(
-        fs::symlink_metadata(&control).unwrap().ino(),
-        node,
-        "the stale node was replaced"
-    );
+    assert_ne!(node(), stale, "the stale node was replaced");
 }
 
 /// The example's service directory, with the state of kresd below `dir`.
