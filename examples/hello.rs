@@ -1,22 +1,18 @@
-//! A small daemon that learns its socket from LISTEN_FD_MAP and answers every request with one line.
+//! A small daemon that takes its socket from LISTEN_FD_MAP and answers every request with one line.
 //!
 //! ```text
 //! listen -tcp:label=web:127.0.0.1:8080 hello
 //! ```
 
-use listen_fd_map::FdMap;
+use listen_fd_map::Sockets;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::FromRawFd;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let value = std::env::var("LISTEN_FD_MAP")?;
-    let fd = FdMap::parse(&value)?
-        .get("web")
-        .ok_or("LISTEN_FD_MAP has no web")?;
-    // SAFETY: the map promises that the fd is open, and nothing else in this program uses it.
-    let listener = unsafe { TcpListener::from_raw_fd(fd) };
+    // SAFETY: the first thing in main, so nobody else owns these fds.
+    let mut sockets = unsafe { Sockets::from_env() }?;
+    let listener: TcpListener = sockets.take("web")?;
     loop {
         let (mut client, _) = listener.accept()?;
         // one that goes away early is no reason to end

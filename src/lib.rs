@@ -1,40 +1,53 @@
-//! `LISTEN_FD_MAP` says which listening socket is on which file descriptor:
-//!
 //! ```text
-//! LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6
+//! cargo add listen-fd-map --no-default-features --features std
 //! ```
 //!
-//! listen(1) binds a daemon's sockets, writes the variable and execs the daemon; this crate is the daemon's side of
-//! it. Add it without the commands:
+//! A daemon should not have to know about binding ports, permissions or privileges. listen(1) binds its sockets, says in
+//! one variable which is on which file descriptor, `LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6`, and execs it. This crate is
+//! the daemon's side of that; a whole daemon:
 //!
-//! ```text
-//! cargo add listen-fd-map --no-default-features
+//! ```no_run
+//! use listen_fd_map::Sockets;
+//! use std::io::{Read, Write};
+//! use std::net::TcpListener;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // SAFETY: the first thing in main, so nobody else owns these fds.
+//!     let mut sockets = unsafe { Sockets::from_env() }?;
+//!     let web: TcpListener = sockets.take("web")?;
+//!     loop {
+//!         let (mut client, _) = web.accept()?;
+//!         std::thread::spawn(move || {
+//!             let _ = client.read(&mut [0; 1024]);
+//!             let _ = client.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n");
+//!         });
+//!     }
+//! }
 //! ```
 //!
-//! and look a socket up by its label:
+//! A socket is taken once, as what the kernel says that it is: [`Sockets`]. Without the feature `std` there is [`FdMap`]
+//! alone, which needs neither the standard library nor a heap, and no other crate in either case:
 //!
 //! ```
 //! use listen_fd_map::FdMap;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let value = "web=4";
-//! # let _ = r#"
-//! let value = std::env::var("LISTEN_FD_MAP")?;
-//! # "#;
-//! let map = FdMap::parse(&value)?;
-//! let fd = map.get("web").ok_or("LISTEN_FD_MAP has no web")?;
-//! # assert_eq!(fd, 4);
-//! # Ok(())
-//! # }
+//! let map = FdMap::parse("udp=3,tcp=4,tls=5,control=6")?;
+//! assert_eq!(map.get("tls"), Some(5));
+//! # Ok::<(), listen_fd_map::ParseError>(())
 //! ```
 //!
-//! The reader needs neither the standard library nor a heap nor another crate. What the map promises (each fd
-//! is open, unique and not close-on-exec) is written in listen-fd-map(7).
+//! What the map promises (each fd is open, unique and not close-on-exec) is written in listen-fd-map(7).
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(not(feature = "std"), forbid(unsafe_code))]
 
 pub mod map;
 
+#[cfg(feature = "std")]
+mod sockets;
+
 pub use map::{FdMap, ParseError};
+#[cfg(feature = "std")]
+pub use sockets::{Error, Kind, Sockets};
 
 // The steps of the commands, in the order in which data takes them. They are public for src/bin alone.
 #[cfg(feature = "tools")]

@@ -22,7 +22,7 @@ use core::fmt;
 /// assert_eq!(map.iter().next(), Some(("udp", 3)));
 /// # Ok::<(), listen_fd_map::ParseError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FdMap<'a> {
     text: &'a str,
 }
@@ -57,6 +57,45 @@ impl<'a> FdMap<'a> {
         self.iter()
             .find(|&(name, _)| name == label)
             .map(|(_, fd)| fd)
+    }
+
+    /// The fds of the group `name`: those of `name.0`, `name.1` and so on, in the order of their numbers, up to the first
+    /// that is not there.
+    ///
+    /// ```
+    /// # use listen_fd_map::FdMap;
+    /// let map = FdMap::parse("dns.0=3,web=5,dns.1=4")?;
+    /// assert!(map.group("dns").eq([3, 4]));
+    /// assert!(map.group("web").eq([]));
+    /// # Ok::<(), listen_fd_map::ParseError>(())
+    /// ```
+    pub fn group(&self, name: &'a str) -> impl Iterator<Item = i32> + Clone + use<'a> {
+        let entries = self.iter();
+        (0..).map_while(move |number| {
+            let member = |label: &str| {
+                let of = label
+                    .strip_prefix(name)
+                    .and_then(|rest| rest.strip_prefix('.'));
+                of.and_then(|text| parse_fd(text.as_bytes())) == Some(number)
+            };
+            let mut found = entries.clone().filter(|&(label, _)| member(label));
+            found.next().map(|(_, fd)| fd)
+        })
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The text that the map was read from.
+    pub const fn as_str(&self) -> &'a str {
+        self.text
     }
 
     /// Labels and fds in the order of the map, which is the order of binding.
@@ -113,12 +152,12 @@ pub(crate) enum Problem {
 }
 
 impl ParseError {
-    pub(crate) fn at(at: usize, problem: Problem) -> Self {
+    pub(crate) const fn at(at: usize, problem: Problem) -> Self {
         ParseError { at, problem }
     }
 
     /// The offset, in bytes, of the entry that is wrong.
-    pub fn position(&self) -> usize {
+    pub const fn position(&self) -> usize {
         self.at
     }
 }
