@@ -7,11 +7,12 @@ use crate::environment::{LONGEST, Variable};
 use crate::exec::exec;
 use crate::failure::Failure;
 use crate::inherited::{Inherited, VARIABLE};
-use crate::map::FdMap;
+use crate::map::entries;
 use crate::output::{Output, Shown};
 use crate::rearrange;
 use crate::set::Key as _;
 use crate::spec::Label;
+use crate::spec::address::cut;
 use crate::sys::{Arg, Start};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, OsStr, OsString};
@@ -113,7 +114,15 @@ pub fn read_map(
     env: &'static [Option<Arg<'static>>],
 ) -> Result<Inherited<'static>, Failure<'static>> {
     let inherited = Inherited::find(env)?;
-    FdMap::parse(inherited.text).map_err(|error| inherited.malformed(error))?;
+    // as FdMap::parse, which compares pairwise: a map may have 10,000 entries
+    let (mut labels, mut fds) = (HashSet::new(), HashSet::new());
+    for entry in entries(inherited.text) {
+        let entry = entry.map_err(|error| inherited.malformed(error))?;
+        let (label, fd) = (!labels.insert(entry.label), !fds.insert(entry.fd));
+        if label || fd {
+            return Err(inherited.repeated(entry.at, label).into());
+        }
+    }
     Ok(inherited)
 }
 
@@ -161,6 +170,12 @@ pub fn pick_all(map: &[Entry], list: &str) -> Result<Vec<usize>, Failure<'static
     let mut seen = HashSet::new();
     for name in list.split(',') {
         let found = pick(map, name);
+        if name.is_empty() {
+            let list = Shown(list.as_bytes());
+            return Err(invalid(format!(
+                "the list of labels has an empty one: {list}"
+            )));
+        }
         if found.is_empty() {
             return Err(invalid(not_there(map, name)));
         }
@@ -222,19 +237,35 @@ pub fn addr_variable(label: &str) -> Vec<u8> {
         .collect()
 }
 
-/// What becomes of one variable.
-enum Change {
-    Unset,
-    /// The new name and value, in the place of the old one.
+/// A string of the environment on its way.
+enum Slot {
+    /// As it was inherited.
+    Inherited(Arg<'static>),
+    /// A name and a value of ours.
     Is(Vec<u8>, Vec<u8>),
+    Gone,
+}
+
+impl Slot {
+    /// The name and the value. A string without an equals sign is no variable.
+    fn pair(&self) -> Option<(&[u8], &[u8])> {
+        match self {
+            Slot::Inherited(string) => cut(string.bytes(), b'='),
+            Slot::Is(name, value) => Some((name, value)),
+            Slot::Gone => None,
+        }
+    }
 }
 
 /// The map and the environment on their way to the next program.
 pub struct Chain {
     env: &'static [Option<Arg<'static>>],
+    /// The environment in its order.
+    slots: Vec<Slot>,
     /// Where each variable is, the first of each name.
-    index: HashMap<&'static [u8], &'static [u8]>,
-    twice: HashSet<&'static [u8]>,
+    index: HashMap<Vec<u8>, usize>,
+    /// Names that were inherited more than once.
+    twice: HashSet<Vec<u8>>,
     /// The map as it was inherited.
     was: Inherited<'static>,
     /// The entries that the next program gets.
@@ -243,9 +274,6 @@ pub struct Chain {
     pub moves: Vec<(RawFd, RawFd)>,
     /// The fds that are closed.
     pub closed: Vec<RawFd>,
-    changes: HashMap<Vec<u8>, Change>,
-    /// Names that are new, in order.
-    new: Vec<Vec<u8>>,
 }
 
 impl Chain {
@@ -256,19 +284,16 @@ impl Chain {
     pub fn new(start: &Start) -> Result<Chain, Failure<'static>> {
         let was = read_map(start.env)?;
         was.check_open()?;
-        let mut index = HashMap::new();
-        let mut twice = HashSet::new();
+        let (mut slots, mut index, mut twice) = (Vec::new(), HashMap::new(), HashSet::new());
         for string in start.env.iter().flatten() {
-            let string = string.bytes();
-            let Some(at) = string.iter().position(|&b| b == b'=') else {
-                continue;
-            };
-            let (name, value) = string.split_at(at);
-            if index.contains_key(name) {
-                twice.insert(name);
-            } else {
-                index.insert(name, value.get(1..).unwrap_or_default());
+            if let Some((name, _)) = cut(string.bytes(), b'=') {
+                if index.contains_key(name) {
+                    twice.insert(name.to_vec());
+                } else {
+                    index.insert(name.to_vec(), slots.len());
+                }
             }
+            slots.push(Slot::Inherited(*string));
         }
         let map = was.entries().map(|(_, label, fd)| Entry {
             label: label.to_owned(),
@@ -276,14 +301,13 @@ impl Chain {
         });
         Ok(Chain {
             env: start.env,
+            slots,
             index,
             twice,
             was,
             map: map.collect(),
             moves: Vec::new(),
             closed: Vec::new(),
-            changes: HashMap::new(),
-            new: Vec::new(),
         })
     }
 
@@ -298,18 +322,34 @@ impl Chain {
                 "{name} is in the environment more than once, unset it"
             )));
         }
-        Ok(self.index.get(name).copied())
+        Ok(
+            match self.index.get(name).and_then(|&at| self.slots.get(at)) {
+                Some(Slot::Inherited(string)) => cut(string.bytes(), b'=').map(|(_, value)| value),
+                _ => None,
+            },
+        )
     }
 
-    /// The names of all inherited variables.
-    pub fn variables(&self) -> impl Iterator<Item = &'static [u8]> + use<'_> {
-        self.index.keys().copied()
+    /// The names of all variables.
+    pub fn variables(&self) -> Vec<Vec<u8>> {
+        self.index.keys().cloned().collect()
     }
 
     /// Unsets a variable.
     pub fn unset(&mut self, name: &[u8]) {
-        self.changes.insert(name.to_vec(), Change::Unset);
-        self.new.retain(|new| new != name);
+        let Some(at) = self.index.remove(name) else {
+            return;
+        };
+        let end = if self.twice.remove(name) {
+            self.slots.len()
+        } else {
+            at + 1
+        };
+        for slot in self.slots.iter_mut().take(end).skip(at) {
+            if slot.pair().is_some_and(|(is, _)| is == name) {
+                *slot = Slot::Gone;
+            }
+        }
     }
 
     /// Sets a variable: in its place if it is there, else at the end.
@@ -328,21 +368,20 @@ impl Chain {
                 "{name} would be longer than {LONGEST} bytes"
             )));
         }
-        let change = Change::Is(name.to_vec(), value.to_vec());
-        self.changes.insert(old.to_vec(), change);
-        if !self.index.contains_key(old) && !self.new.iter().any(|new| new == old) {
-            self.new.push(old.to_vec());
+        let slot = Slot::Is(name.to_vec(), value.to_vec());
+        let at = self.index.remove(old).unwrap_or(self.slots.len());
+        match self.slots.get_mut(at) {
+            Some(place) => *place = slot,
+            None => self.slots.push(slot),
         }
+        self.index.insert(name.to_vec(), at);
         Ok(())
     }
 
     /// The value that a variable has for the next program so far.
     fn value(&self, name: &[u8]) -> Option<&[u8]> {
-        match self.changes.get(name) {
-            Some(Change::Unset) => None,
-            Some(Change::Is(is, value)) => (is == name).then_some(value),
-            None => self.index.get(name).copied(),
-        }
+        let slot = self.slots.get(*self.index.get(name)?)?;
+        slot.pair().map(|(_, value)| value)
     }
 
     /// Sets a variable that tells of an entry: one that says something else already is never changed.
@@ -487,26 +526,12 @@ impl Chain {
             None if self.was.is_set => self.unset(VARIABLE),
             _ => {}
         }
-        let mut list = Vec::with_capacity(self.env.len() + self.new.len());
-        for string in self.env.iter().flatten() {
-            let bytes = string.bytes();
-            let name = bytes.split(|&b| b == b'=').next().unwrap_or_default();
-            // a string without an equals sign is no variable
-            match self
-                .changes
-                .get_mut(name)
-                .filter(|_| name.len() < bytes.len())
-            {
-                None => list.push(Some(*string)),
-                Some(Change::Unset) => {}
-                Some(Change::Is(name, value)) => {
-                    list.push(Some(leak([name.as_slice(), b"=", value].concat())?));
-                }
-            }
-        }
-        for name in &self.new {
-            if let Some(Change::Is(name, value)) = self.changes.get(name) {
-                list.push(Some(leak([name.as_slice(), b"=", value].concat())?));
+        let mut list = Vec::with_capacity(self.slots.len() + 1);
+        for slot in &self.slots {
+            match slot {
+                Slot::Inherited(string) => list.push(Some(*string)),
+                Slot::Is(name, value) => list.push(Some(leak([name, &b"="[..], value].concat())?)),
+                Slot::Gone => {}
             }
         }
         list.push(None);
@@ -552,7 +577,11 @@ mod tests {
             label: label.to_owned(),
             fd,
         };
-        FdMap::parse(text).unwrap().iter().map(entry).collect()
+        crate::FdMap::parse(text)
+            .unwrap()
+            .iter()
+            .map(entry)
+            .collect()
     }
 
     #[test]

@@ -112,6 +112,11 @@ fn variables_follow_their_entry() {
         .into_iter()
         .find(|var| var.to_str().unwrap().contains("_FD="));
     assert_eq!(first.unwrap(), "X_FD=3");
+    let swapped = edit(&["--rename", "a=t", "--rename", "b=a", "--rename", "t=b"]);
+    let values = names.map(|name| swapped.var(name).unwrap_or("-".into()));
+    let want = ["4", "./b", "-", "-", "3", "./a", "5", "6"];
+    assert_eq!(values, want);
+    assert_eq!(swapped.var("T_FD"), None);
     let exported = common::report(FDMAP_EDIT, &["-e", "--add", "null=7"], |run| {
         run.open(7).open(8).env("LISTEN_FD_MAP", "a=8")
     });

@@ -140,11 +140,11 @@ fn import(
         }
     };
     if !options.keep {
-        let own: Vec<&[u8]> = chain
+        let own = chain
             .variables()
-            .filter(|name| (convention.owns)(name, given.unwrap_or_default()))
-            .collect();
-        own.into_iter().for_each(|name| chain.unset(name));
+            .into_iter()
+            .filter(|name| (convention.owns)(name, given.unwrap_or_default()));
+        own.for_each(|name| chain.unset(&name));
     }
     let mut new = Vec::new();
     for entry in fds {

@@ -179,11 +179,11 @@ fn write(
     picked: Vec<usize>,
     keep: bool,
 ) -> Result<(), Failure<'static>> {
-    let own: Vec<&[u8]> = chain
+    let own = chain
         .variables()
-        .filter(|name| (convention.owns)(name, &[]))
-        .collect();
-    own.into_iter().for_each(|name| chain.unset(name));
+        .into_iter()
+        .filter(|name| (convention.owns)(name, &[]));
+    own.for_each(|name| chain.unset(&name));
     leave(chain, picked, keep);
     variables
         .iter()
