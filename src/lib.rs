@@ -6,7 +6,8 @@
 //! one variable which is on which file descriptor, `LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6`, and execs it. This crate is
 //! the daemon's side of that; a whole daemon:
 //!
-//! ```no_run
+#![cfg_attr(feature = "std", doc = "```no_run")]
+#![cfg_attr(not(feature = "std"), doc = "```ignore")]
 //! use listen_fd_map::Sockets;
 //! use std::io::{Read, Write};
 //! use std::net::TcpListener;

@@ -1,0 +1,3 @@
+require_relative "listen_fd"
+
+ARGV.each { |label| puts listen_fd(label) || -1 }
