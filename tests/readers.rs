@@ -306,7 +306,7 @@ fn rust_serves_with_threads_and_with_tokio() {
 #[test]
 #[ignore = "needs the packages dash, python3, perl, ruby, nodejs, lua5.3, lua-posix, php-cli and s6"]
 fn scripts_look_labels_up_and_serve() {
-    for (interpreter, file, labels) in [
+    let languages = [
         ("sh", "sh/X.sh", &["unix"][..]),
         ("python3", "python/X.py", ALL),
         ("perl", "perl/X.pl", ALL),
@@ -314,28 +314,18 @@ fn scripts_look_labels_up_and_serve() {
         ("node", "node/X.js", ALL),
         ("lua5.3", "lua/X.lua", ALL),
         ("php", "php/X.php", ALL),
-    ] {
-        let file = |name: &str| source(&file.replace('X', name));
-        // SAFETY of the environment is not at stake: Python is told not to leave its cache in the checkout
-        conforms(
-            &[
-                "env",
-                "PYTHONDONTWRITEBYTECODE=1",
-                interpreter,
-                &file("check"),
-            ],
-            false,
-        );
-        echoes(
-            &[
-                "env",
-                "PYTHONDONTWRITEBYTECODE=1",
-                interpreter,
-                &file("echo"),
-            ],
-            labels,
-        );
-    }
+    ];
+    std::thread::scope(|scope| {
+        for (interpreter, file, labels) in languages {
+            scope.spawn(move || {
+                let file = |name: &str| source(&file.replace('X', name));
+                // Python leaves no cache in the checkout then
+                let run = ["env", "PYTHONDONTWRITEBYTECODE=1", interpreter];
+                conforms(&[&run[..], &[&file("check")]].concat(), false);
+                echoes(&[&run[..], &[&file("echo")]].concat(), labels);
+            });
+        }
+    });
 }
 
 #[test]
