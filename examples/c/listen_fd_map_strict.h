@@ -12,21 +12,27 @@ struct listen_fd_entry {
     int fd;            /* -1 if the entry is malformed */
 };
 
+/* Whether a label may have this byte, in any locale. */
+static int listen_fd_legal(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_' || c == '.' || c == '-' || c == '@';
+}
+
 /* Takes the next entry off the map; 0 at its end. */
 static int listen_fd_next(const char **map, struct listen_fd_entry *entry)
 {
-    static const char legal[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-@";
     const char *p = *map;
     unsigned long fd = 0;
 
     if (!p || !*p)
         return 0;
     entry->label = p;
-    entry->len = strspn(p, legal);
     entry->fd = -1;
     *map = "";
-    p += entry->len;
+    while (listen_fd_legal(*p))
+        p++;
+    entry->len = (size_t)(p - entry->label);
     if (entry->len == 0 || entry->len > 255 || entry->label[0] == '-' || *p != '=')
         return 1;
     p++;
