@@ -239,6 +239,21 @@ fn the_readme_is_short_and_its_first_request_is_served() {
 }
 
 #[test]
+fn the_daemon_of_the_front_page_is_the_one_that_the_readme_starts() {
+    let page = text("src/lib.rs");
+    let (_, code) = page.split_once("doc = \"```ignore\")]\n").unwrap();
+    let (code, _) = code.split_once("//! ```\n").unwrap();
+    let lines = code.lines().map(|line| {
+        line.trim_start_matches("//!")
+            .strip_prefix(' ')
+            .unwrap_or("")
+    });
+    let code = lines.collect::<Vec<_>>().join("\n");
+    assert!(text("examples/hello.rs").ends_with(&format!("\n\n{code}\n")));
+    assert!(code.lines().count() <= 20);
+}
+
+#[test]
 fn the_run_script_of_the_example_is_the_one_of_the_readme_in_todays_form() {
     let specs = |text: &str| -> Vec<String> {
         text.split_whitespace()
