@@ -162,6 +162,16 @@ impl Drop for Daemon {
     }
 }
 
+/// A wait with a limit of time ends early where the process was stopped and went on: signal(7).
+fn received(mut wait: impl FnMut() -> std::io::Result<usize>) -> usize {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            len => return len.unwrap(),
+        }
+    }
+}
+
 /// Starts a daemon on sockets of these labels, and has each answer twice.
 #[track_caller]
 fn echoes(daemon: &[&str], labels: &[&str]) {
@@ -198,19 +208,19 @@ fn echoes(daemon: &[&str], labels: &[&str]) {
                     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
                     socket.set_read_timeout(limit).unwrap();
                     socket.send_to(text.as_bytes(), &address).unwrap();
-                    socket.recv(&mut answer).unwrap()
+                    received(|| socket.recv(&mut answer))
                 }
                 "unix" => {
                     let mut client = UnixStream::connect(&unix).unwrap();
                     client.set_read_timeout(limit).unwrap();
                     client.write_all(text.as_bytes()).unwrap();
-                    client.read(&mut answer).unwrap()
+                    received(|| client.read(&mut answer))
                 }
                 _ => {
                     let mut client = TcpStream::connect(&address).unwrap();
                     client.set_read_timeout(limit).unwrap();
                     client.write_all(text.as_bytes()).unwrap();
-                    client.read(&mut answer).unwrap()
+                    received(|| client.read(&mut answer))
                 }
             };
             assert_eq!(String::from_utf8_lossy(&answer[..len]), text, "{label}");
