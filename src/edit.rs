@@ -47,6 +47,19 @@ pub fn next_option(
     parser.next().map_err(wrong_argument)
 }
 
+/// What the parser, which has read whole arguments so far, has left, with the terminating `None`.
+///
+/// # Errors
+/// What lexopt says.
+pub fn rest(
+    parser: &mut lexopt::Parser,
+    start: &Start,
+) -> Result<&'static [Option<Arg<'static>>], Failure<'static>> {
+    let left = parser.raw_args().map_err(wrong_argument)?.count();
+    let from = start.args.len().saturating_sub(left + 1);
+    Ok(start.args.get(from..).unwrap_or_default())
+}
+
 /// PROG and its arguments: what the parser, which has read whole arguments so far, has left.
 ///
 /// # Errors
@@ -56,12 +69,7 @@ pub fn prog(
     start: &Start,
     usage: &'static str,
 ) -> Result<&'static [Option<Arg<'static>>], Failure<'static>> {
-    let left = parser.raw_args().map_err(wrong_argument)?.count();
-    let prog = start
-        .args
-        .get(start.args.len().saturating_sub(left + 1)..)
-        .unwrap_or_default();
-    let prog = match prog {
+    let prog = match rest(parser, start)? {
         [Some(dashes), rest @ ..] if dashes.bytes() == b"--" => rest,
         prog => prog,
     };

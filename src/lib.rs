@@ -153,6 +153,10 @@ pub mod edit;
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]
+pub mod naming;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
 pub mod rearrange;
 
 #[cfg(feature = "tools")]
@@ -162,3 +166,11 @@ pub mod requirement;
 #[cfg(feature = "tools")]
 #[doc(hidden)]
 pub mod convention;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod run;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
+pub mod unit;

@@ -4,13 +4,11 @@
 
 use lexopt::prelude::*;
 use listen_fd_map::convention::{self, CONVENTIONS, Convention, Found};
-use listen_fd_map::edit::{
-    Chain, Entry, invalid, is_label, new_label, parser, print, prog, wrong_argument,
-};
+use listen_fd_map::edit::{Chain, Entry, invalid, new_label, parser, print, prog, wrong_argument};
 use listen_fd_map::failure::{Failure, Log};
-use listen_fd_map::output::Shown;
+use listen_fd_map::naming::{grouped, sanitize};
 use listen_fd_map::sys::Start;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::os::fd::RawFd;
 
 const USAGE: &str = "fdmap-from [-eark] [-l LABEL,...] CONVENTION PROG...";
@@ -182,50 +180,5 @@ fn name(
             fds.iter().map(|(of, _)| name(of)).collect()
         }
     };
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for name in &names {
-        *counts.entry(name).or_default() += 1;
-    }
-    let mut next: HashMap<&str, usize> = HashMap::new();
-    let mut labels = Vec::with_capacity(names.len());
-    for name in &names {
-        labels.push(
-            if counts.get(name.as_str()).is_some_and(|&count| count > 1) {
-                let number = next.entry(name).or_default();
-                *number += 1;
-                format!("{name}.{}", *number - 1)
-            } else {
-                name.clone()
-            },
-        );
-    }
-    let mut seen = HashSet::new();
-    for label in &labels {
-        if !is_label(label) {
-            return Err(invalid(format!(
-                "the name {} is too long for a label, name it with -l",
-                Shown(label.as_bytes())
-            )));
-        }
-        if !seen.insert(label) {
-            return Err(invalid(format!(
-                "two fds would have the label {label}, name them with -l"
-            )));
-        }
-    }
-    Ok(labels)
-}
-
-/// A byte that no label may have becomes `_`, an empty name `unknown`.
-fn sanitize(name: &[u8]) -> String {
-    if name.is_empty() {
-        return "unknown".to_owned();
-    }
-    let legal = |at: usize, b: u8| {
-        b.is_ascii_alphanumeric() || b"_.@".contains(&b) || (b == b'-' && at > 0)
-    };
-    let bytes = name.iter().enumerate();
-    bytes
-        .map(|(at, &b)| if legal(at, b) { char::from(b) } else { '_' })
-        .collect()
+    grouped(&names)
 }

@@ -20,6 +20,9 @@ pub struct Family {
     pub listens: bool,
     /// What may help where the kernel lacks it, "" where no kernel does.
     pub missing: &'static str,
+    /// The directive of systemd.socket(5) that makes it, "" where there is none. Of those with the same addresses the first
+    /// is made, another where `SocketProtocol=` has its name.
+    pub directive: &'static str,
 }
 
 /// What the addresses of a family are.
@@ -151,6 +154,7 @@ const fn row(
     kind: i32,
     protocol: i32,
     missing: &'static str,
+    directive: &'static str,
 ) -> Family {
     Family {
         name,
@@ -160,6 +164,7 @@ const fn row(
         protocol,
         listens: Families::STREAMS.0 & bit.0 != 0,
         missing,
+        directive,
     }
 }
 
@@ -170,21 +175,21 @@ const SEQPACKET: i32 = libc::SOCK_SEQPACKET;
 /// Every family, in the order of the manual page.
 #[rustfmt::skip] // a table, a row a line
 pub static FAMILIES: [Family; 15] = [
-    row("tcp", Families::TCP, Addresses::Inet, STREAM, libc::IPPROTO_TCP, ""),
-    row("udp", Families::UDP, Addresses::Inet, DGRAM, libc::IPPROTO_UDP, ""),
-    row("mptcp", Families::MPTCP, Addresses::Inet, STREAM, libc::IPPROTO_MPTCP, "CONFIG_MPTCP"),
-    row("sctp", Families::SCTP, Addresses::Inet, STREAM, libc::IPPROTO_SCTP, "modprobe sctp?"),
-    row("udplite", Families::UDPLITE, Addresses::Inet, DGRAM, libc::IPPROTO_UDPLITE, "it is leaving Linux"),
-    row("unix", Families::UNIX, Addresses::Unix, STREAM, 0, ""),
-    row("unix-dgram", Families::UNIX_DGRAM, Addresses::Unix, DGRAM, 0, ""),
-    row("unix-seqpacket", Families::UNIX_SEQPACKET, Addresses::Unix, SEQPACKET, 0, ""),
-    row("vsock", Families::VSOCK, Addresses::Vsock, STREAM, 0, "modprobe vsock?"),
-    row("vsock-dgram", Families::VSOCK_DGRAM, Addresses::Vsock, DGRAM, 0, "modprobe vmw_vsock_vmci_transport?"),
-    row("netlink", Families::NETLINK, Addresses::Netlink, libc::SOCK_RAW, 0, "no such protocol"),
-    row("fifo", Families::FIFO, Addresses::Fifo, 0, 0, ""),
-    row("file", Families::FILE, Addresses::File, 0, 0, ""),
-    row("mqueue", Families::MQUEUE, Addresses::Queue, 0, 0, ""),
-    row("fd", Families::FD, Addresses::Fd, 0, 0, ""),
+    row("tcp", Families::TCP, Addresses::Inet, STREAM, libc::IPPROTO_TCP, "", "ListenStream"),
+    row("udp", Families::UDP, Addresses::Inet, DGRAM, libc::IPPROTO_UDP, "", "ListenDatagram"),
+    row("mptcp", Families::MPTCP, Addresses::Inet, STREAM, libc::IPPROTO_MPTCP, "CONFIG_MPTCP", "ListenStream"),
+    row("sctp", Families::SCTP, Addresses::Inet, STREAM, libc::IPPROTO_SCTP, "modprobe sctp?", "ListenStream"),
+    row("udplite", Families::UDPLITE, Addresses::Inet, DGRAM, libc::IPPROTO_UDPLITE, "it is leaving Linux", "ListenDatagram"),
+    row("unix", Families::UNIX, Addresses::Unix, STREAM, 0, "", "ListenStream"),
+    row("unix-dgram", Families::UNIX_DGRAM, Addresses::Unix, DGRAM, 0, "", "ListenDatagram"),
+    row("unix-seqpacket", Families::UNIX_SEQPACKET, Addresses::Unix, SEQPACKET, 0, "", "ListenSequentialPacket"),
+    row("vsock", Families::VSOCK, Addresses::Vsock, STREAM, 0, "modprobe vsock?", "ListenStream"),
+    row("vsock-dgram", Families::VSOCK_DGRAM, Addresses::Vsock, DGRAM, 0, "modprobe vmw_vsock_vmci_transport?", "ListenDatagram"),
+    row("netlink", Families::NETLINK, Addresses::Netlink, libc::SOCK_RAW, 0, "no such protocol", "ListenNetlink"),
+    row("fifo", Families::FIFO, Addresses::Fifo, 0, 0, "", "ListenFIFO"),
+    row("file", Families::FILE, Addresses::File, 0, 0, "", "ListenSpecial"),
+    row("mqueue", Families::MQUEUE, Addresses::Queue, 0, 0, "", "ListenMessageQueue"),
+    row("fd", Families::FD, Addresses::Fd, 0, 0, "", ""),
 ];
 
 /// The family called `name`.

@@ -25,7 +25,7 @@ pub struct Row {
     pub default: Families,
     /// The capability that the kernel wants to see where it says EPERM, "" where it never does.
     pub needs: &'static str,
-    /// The directives of systemd.socket(5) that say the same, separated by spaces, "" where there is none.
+    /// The directive of systemd.socket(5) that says the same, "" where there is none.
     pub directive: &'static str,
     /// One line of help.
     pub help: &'static str,

@@ -108,7 +108,7 @@ pub static OPTIONS: [Row; 49] = [
     row("count", COUNTED, Takes::Number(1, MOST as i32), What::Count,
         "", "so many reuseport sockets: LABEL.0, LABEL.1, ..."),
     row("netns", IN_NAMESPACE, Takes::Name, What::Netns,
-        "", "bind in this network namespace, a name of ip-netns(8) or a path")
+        "NetworkNamespacePath", "bind in this network namespace, a name of ip-netns(8) or a path")
         .only(Which::NoPaths).needs("CAP_SYS_ADMIN"),
     row("v6only", Families::INET, Takes::Flag(&[("kernel", super::option::V6ONLY_KERNEL)]), What::V6only,
         "BindIPv6Only", "IPV6_V6ONLY: no IPv4 (default: yes for [::], no for all addresses)")

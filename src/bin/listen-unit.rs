@@ -1,0 +1,255 @@
+//! `listen-unit FILE.socket... PROG...`: binds what systemd .socket files describe, adds it to LISTEN_FD_MAP, execs PROG.
+#![no_main]
+#![forbid(unsafe_code)]
+
+use lexopt::prelude::*;
+use listen_fd_map::edit::{
+    invalid, leak, new_label, next_option, parser, print, rest, wrong_argument,
+};
+use listen_fd_map::failure::{Claim, Failure, Log};
+use listen_fd_map::naming::{grouped, sanitize};
+use listen_fd_map::output::Shown;
+use listen_fd_map::run;
+use listen_fd_map::spec::error::At;
+use listen_fd_map::sys::{self, Arg, Start};
+use listen_fd_map::unit::sockets::{self, Note, Socket};
+use listen_fd_map::unit::{Request, find};
+
+const USAGE: &str = "listen-unit [-eanv] [-d FD] [-l LABEL,...] [--accept] [--user] [--root DIR] [--] FILE.socket... PROG...";
+
+const HELP: &str = "
+Binds what systemd's .socket files describe, as systemd would, leaves each socket open on an fd, says in
+LISTEN_FD_MAP which is which, and execs PROG. A name without a slash is searched where systemd has its
+units, with all drop-ins; a path is read with the .d directory beside it.
+
+  -e, --env               also export <LABEL>_FD
+  -a, --addr              also export <LABEL>_ADDR
+  -v, --verbose           say what was bound, and which directives are a service manager's
+  -n, --dry-run           make nothing, print the specs for listen
+  -d, --notify FD         write a newline to FD and close it once every socket is bound
+  -l, --labels LABEL,...  the labels, in order (default: FileDescriptorName=, or the unit's name)
+      --accept            take units with Accept=yes: PROG accepts connections itself
+      --user              search the units of the user's own manager
+      --root DIR          search below DIR
+  -h, --help
+  -V, --version
+
+  listen-unit cups.socket fdmap-to systemd cupsd -l
+  listen-unit -n /lib/systemd/system/cups.socket
+
+listen-unit(1), listen(1), fdmap-to(1)
+";
+
+listen_fd_map::main!(run);
+
+fn run(start: Start) -> i32 {
+    let mut log = Log {
+        command: "listen-unit",
+        silent: !sys::is_open(2),
+    };
+    listen_unit(&start, &mut log).unwrap_or_else(|failure| log.fatal(&failure))
+}
+
+/// The exit code of what does not exec.
+fn listen_unit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
+    let mut parser = parser(start);
+    let mut request = Request {
+        user: false,
+        root: None,
+        accept: false,
+        env: start.env,
+    };
+    let (mut flags, mut labels) = (vec!["listen-unit".to_owned()], None);
+    let mut verbose = false;
+    while let Some(option) = next_option(&mut parser)? {
+        match option {
+            Short('e') | Long("env") => flags.push("-e".to_owned()),
+            Short('a') | Long("addr") => flags.push("-a".to_owned()),
+            Short('n') | Long("dry-run") => flags.push("-n".to_owned()),
+            Short('v') | Long("verbose") => {
+                verbose = true;
+                flags.push("-v".to_owned());
+            }
+            Short('d') | Long("notify") => {
+                let fd = parser.value().map_err(wrong_argument)?;
+                let fd = fd.to_string_lossy().into_owned();
+                flags.extend(["-d".to_owned(), fd]);
+            }
+            Short('l') | Long("labels") => {
+                let list = parser.value().map_err(wrong_argument)?;
+                let list = list.to_string_lossy().into_owned();
+                let list: Result<Vec<String>, _> = list
+                    .split(',')
+                    .map(|label| new_label("-l", label))
+                    .collect();
+                labels = Some(list?);
+            }
+            Long("accept") => request.accept = true,
+            Long("user") => request.user = true,
+            Long("root") => request.root = Some(parser.value().map_err(wrong_argument)?),
+            Short('h') | Long("help") => return print(&format!("usage: {USAGE}\n{HELP}")),
+            Short('V') | Long("version") => {
+                return print(concat!("listen-unit ", env!("CARGO_PKG_VERSION"), "\n"));
+            }
+            _ => return Err(wrong_argument(option.unexpected())),
+        }
+    }
+    let (units, prog) = operands(&mut parser, start)?;
+    let mut notes = Vec::new();
+    let mut sockets = Vec::new();
+    for operand in units {
+        let unit = find::unit(operand, &request)?;
+        sockets.extend(sockets::read(&unit, &request, &mut notes)?);
+    }
+    for note in &notes {
+        match note {
+            Note::Warning(text) => log.line("warning", format_args!("{text}")),
+            Note::Info(text) if verbose => log.line("info", format_args!("{text}")),
+            Note::Info(_) => {}
+        }
+    }
+    let labels = self::labels(&sockets, labels, log)?;
+    let (args, addresses) = arguments(flags, &sockets, labels, prog)?;
+    run::run(args.leak(), start.env, USAGE, log)
+        .map_err(|failure| placed(failure, &sockets, &addresses))
+}
+
+type List = &'static [Option<Arg<'static>>];
+
+/// The leading operands that end in .socket, and PROG with its arguments. `--` ends the options, and after a file the
+/// files.
+fn operands(
+    parser: &mut lexopt::Parser,
+    start: &Start,
+) -> Result<(Vec<&'static [u8]>, List), Failure<'static>> {
+    let mut rest = rest(parser, start)?;
+    let mut units = Vec::new();
+    while let [Some(argument), others @ ..] = rest {
+        let argument = argument.bytes();
+        match argument {
+            b"--" if units.is_empty() => {}
+            b"--" => return Ok((units, others)),
+            unit if unit.ends_with(b".socket") => units.push(unit),
+            _ if units.is_empty() => {
+                let shown = Shown(argument);
+                return Err(invalid(format!(
+                    "{shown} is no .socket file, the files come first"
+                )));
+            }
+            [b'-', _, ..] => {
+                let shown = Shown(argument);
+                return Err(invalid(format!(
+                    "{shown}: options come before the files (-- before a PROG that is called so)"
+                )));
+            }
+            _ => break,
+        }
+        rest = others;
+    }
+    if units.is_empty() {
+        return Err(Failure::Usage(USAGE));
+    }
+    Ok((units, rest))
+}
+
+/// The labels of the sockets: those of `-l`, or else their names, of which a repeated one is a group's.
+fn labels(
+    sockets: &[Socket],
+    given: Option<Vec<String>>,
+    log: &Log,
+) -> Result<Vec<String>, Failure<'static>> {
+    if let Some(given) = given {
+        if given.len() != sockets.len() {
+            let (labels, sockets) = (given.len(), sockets.len());
+            return Err(invalid(format!(
+                "-l has {labels} labels for {sockets} sockets"
+            )));
+        }
+        return grouped(&given);
+    }
+    let mut names = Vec::new();
+    for socket in sockets {
+        let name = sanitize(socket.name.as_bytes());
+        if name != socket.name && names.last() != Some(&name) {
+            let is = Shown(socket.name.as_bytes());
+            let text = format_args!("{is} is no label, it is {name} in the map (-l gives another)");
+            log.line("warning", text);
+        }
+        names.push(name);
+    }
+    grouped(&names)
+}
+
+/// The arguments of `listen` that make the sockets, and the address of each among them.
+fn arguments(
+    flags: Vec<String>,
+    sockets: &[Socket],
+    labels: Vec<String>,
+    prog: List,
+) -> Result<(Vec<Option<Arg<'static>>>, Vec<&'static [u8]>), Failure<'static>> {
+    let (mut args, mut addresses) = (Vec::new(), Vec::new());
+    let text = |text: String| leak(text.into_bytes());
+    for flag in flags {
+        args.push(Some(text(flag)?));
+    }
+    let option = text("-o".to_owned())?;
+    for (socket, label) in sockets.iter().zip(labels) {
+        let address = text(socket.address.clone())?;
+        addresses.push(address.bytes());
+        args.push(Some(text(format!("--{}", socket.family.name))?));
+        args.push(Some(address));
+        for value in [format!("label={label}")].iter().chain(&socket.options) {
+            args.extend([Some(option), Some(text(value.clone())?)]);
+        }
+    }
+    args.push(Some(text("--".to_owned())?));
+    args.extend(prog);
+    if prog.is_empty() {
+        args.push(None);
+    }
+    Ok((args, addresses))
+}
+
+/// A failure that is about a socket's arguments says the line of the unit instead.
+fn placed(
+    failure: Failure<'static>,
+    sockets: &[Socket],
+    addresses: &[&'static [u8]],
+) -> Failure<'static> {
+    let Failure::Claim(at, claim) = failure else {
+        return failure;
+    };
+    let socket = match at {
+        At::Two(_, address) => {
+            let found = addresses.iter().position(|of| std::ptr::eq(*of, address));
+            found.and_then(|found| sockets.get(found))
+        }
+        At::One(_) => None,
+    };
+    let Some(socket) = socket else {
+        return Failure::Claim(at, claim);
+    };
+    let [user, group] = &socket.owners;
+    let place = match claim {
+        Claim::Unknown("user", _) | Claim::LookUp("user", ..) => user,
+        Claim::Unknown(..) | Claim::LookUp(..) => group,
+        _ => &None,
+    };
+    let place = place.as_ref().unwrap_or(&socket.place);
+    match claim {
+        Claim::LookUp(what, _, errno) => {
+            Failure::System(format!("look up the {what} of {place}").leak(), errno)
+        }
+        Claim::InheritedLabel(label) => invalid(format!(
+            "{place}: label {label} is taken in the inherited LISTEN_FD_MAP, choose others with -l (or unset it)"
+        )),
+        Claim::Variable(variable) => invalid(format!(
+            "{place}: variable {variable} is taken by another socket, choose other labels with -l"
+        )),
+        Claim::SetVariable(variable, value) => invalid(format!(
+            "{place}: variable {variable} is set already, to {}, unset it or choose other labels with -l",
+            Shown(value)
+        )),
+        claim => invalid(format!("{place}: {claim}")),
+    }
+}
