@@ -43,8 +43,13 @@ fn one<'a>(
     let (done, text) = match (how, value) {
         (How::Int(name), Value::Number(number)) => (int(name, number), &b""[..]),
         (How::Chosen(level), Value::Number(name)) => (int((level, name), 1), &b""[..]),
-        (How::Twin(v4, v6, both), Value::Number(number)) => {
-            (twin(socket, domain, v4, v6, both, number), &b""[..])
+        (How::Twin(v4, v6, both, other), Value::Number(number)) => {
+            let done = match domain {
+                libc::AF_INET => int(v4, number),
+                libc::AF_INET6 => twin(socket, v4, v6, both, number),
+                _ => int(other, number),
+            };
+            (done, &b""[..])
         }
         (How::Buffer(plain, force, sysctl), Value::Number(bytes)) => {
             let given = buffer(socket, plain, force, bytes);
@@ -71,18 +76,8 @@ fn one<'a>(
     work.check(done, row, text, soft)
 }
 
-/// The option for IPv4, for IPv6, or for both where an IPv6 socket serves both.
-fn twin(
-    socket: RawFd,
-    domain: i32,
-    v4: Name,
-    v6: Name,
-    both: Both,
-    value: i32,
-) -> Result<(), Errno> {
-    if domain == libc::AF_INET {
-        return sys::set_int(socket, v4.0, v4.1, value);
-    }
+/// The option for IPv6, and for IPv4 too where an IPv6 socket serves both.
+fn twin(socket: RawFd, v4: Name, v6: Name, both: Both, value: i32) -> Result<(), Errno> {
     sys::set_int(socket, v6.0, v6.1, value)?;
     let too = match both {
         Both::No => false,

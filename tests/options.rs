@@ -168,6 +168,8 @@ fn check(family: &Family, kind: &Kind, row: &Row) -> bool {
     let names = match (domain, address.starts_with('[')) {
         (10, true) => row.v6only,
         (10, false) => row.dual,
+        // NETLINK_PKTINFO, the one option that netlink has at a level of its own
+        (16, _) if row.name == "pktinfo" => &[(270, 3)],
         _ => row.plain,
     };
     let mut args = vec![format!("--{}", family.name), address.clone()];

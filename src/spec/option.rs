@@ -120,8 +120,9 @@ pub enum How {
     Int(Name),
     /// To 1, where the value is the option's name and this is the level.
     Chosen(i32),
-    /// To the value, an int: the first on an IPv4 socket, the second on an IPv6 one, where the first may be set as well.
-    Twin(Name, Name, Both),
+    /// To the value, an int: the first on an IPv4 socket, the second on an IPv6 one, where the first may be set as well,
+    /// the last on any other.
+    Twin(Name, Name, Both, Name),
     /// To the value, a text.
     Text(Name),
     /// A buffer of at least so many bytes: the second is for those who may exceed the limit, which this sysctl is.

@@ -59,7 +59,7 @@ const fn int(name: Name) -> What {
 /// An IPv4 and an IPv6 option for the same.
 const fn twin(v4: i32, v6: i32, both: Both) -> What {
     let (v4, v6) = ((libc::IPPROTO_IP, v4), (libc::IPPROTO_IPV6, v6));
-    What::Option(When::BeforeBind, How::Twin(v4, v6, both))
+    What::Option(When::BeforeBind, How::Twin(v4, v6, both, v4))
 }
 
 const fn socket(name: i32) -> Name {
@@ -130,8 +130,10 @@ pub static OPTIONS: [Row; 49] = [
         "IPTOS", "IP_TOS, IPV6_TCLASS: type of service, 0 to 255"),
     row("ttl", Families::INET, Takes::Number(1, 255), twin(libc::IP_TTL, libc::IPV6_UNICAST_HOPS, Both::DualStack),
         "IPTTL", "IP_TTL, IPV6_UNICAST_HOPS: hops of what is sent"),
-    row("pktinfo", Families::UDP_LIKE, YES_NO, twin(libc::IP_PKTINFO, libc::IPV6_RECVPKTINFO, Both::DualStack),
-        "PassPacketInfo", "IP_PKTINFO: tell with each datagram where it came in"),
+    row("pktinfo", Families::UDP_LIKE.or(Families::NETLINK), YES_NO, What::Option(When::BeforeBind,
+        How::Twin((libc::IPPROTO_IP, libc::IP_PKTINFO), (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO), Both::DualStack,
+            (libc::SOL_NETLINK, libc::NETLINK_PKTINFO))),
+        "PassPacketInfo", "IP_PKTINFO, NETLINK_PKTINFO: tell with each datagram where it came in"),
     row("mark", Families::SOCKETS, Takes::Bits(u32::MAX), int(socket(libc::SO_MARK)),
         "Mark", "SO_MARK: firewall mark of what is sent")
         .needs("CAP_NET_ADMIN"),

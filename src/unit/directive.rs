@@ -139,11 +139,26 @@ pub fn is_best_effort(row: &Row) -> bool {
     }
 }
 
+/// A value that cannot be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// None of the directive's; what would be one.
+    Malformed(String),
+    /// One that systemd takes and the kernel refuses, so that the kernel's default stays; what would be taken.
+    Refused(String),
+}
+
+impl<T: Into<String>> From<T> for Wrong {
+    fn from(why: T) -> Self {
+        Wrong::Malformed(why.into())
+    }
+}
+
 /// The option's value, none where the directive asks for nothing: the kernel's default.
 ///
 /// # Errors
 /// What would be a value.
-pub fn translate(row: &'static Row, text: &str) -> Result<Option<String>, String> {
+pub fn translate(row: &'static Row, text: &str) -> Result<Option<String>, Wrong> {
     let value = match &row.takes {
         Takes::Flag(_) if row.what == What::V6only => Some(v6only(text)?.to_owned()),
         Takes::Flag(_) => {
@@ -174,14 +189,22 @@ pub fn translate(row: &'static Row, text: &str) -> Result<Option<String>, String
         }
         _ => Some(text.to_owned()),
     };
-    let legal = |value: &String| row.takes.parse(Some(value.as_bytes())).is_some();
-    match value {
-        Some(value) if !legal(&value) => Err(format!(
-            "not what {} takes (listen -h says what that is)",
-            row.name
-        )),
-        value => Ok(value),
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    if row.takes.parse(Some(value.as_bytes())).is_some() {
+        return Ok(Some(value));
     }
+    Err(match row.takes {
+        Takes::Number(least, most) => {
+            Wrong::Refused(format!("a number from {least} to {most} is wanted"))
+        }
+        Takes::Size(most) => Wrong::Refused(format!("at most {most} bytes are wanted")),
+        Takes::Bits(most) => format!("a number from 0 to {most} is wanted").into(),
+        Takes::Interface => "the name of a network interface is wanted".into(),
+        Takes::Owner => "the name or number of one user or group is wanted".into(),
+        _ => format!("{value} is not what option {} takes", row.name).into(),
+    })
 }
 
 fn v6only(text: &str) -> Result<&'static str, &'static str> {
@@ -198,13 +221,15 @@ fn timestamps(text: &str) -> Result<Option<&'static str>, &'static str> {
         "us" | "usec" | "\u{b5}s" => Ok(Some("us")),
         "ns" | "nsec" => Ok(Some("ns")),
         "off" => Ok(None),
-        _ if value::boolean(text) == Some(false) => Ok(None),
-        _ => Err("off, us or ns is wanted"),
+        _ => match value::boolean(text) {
+            Some(yes) => Ok(yes.then_some("ns")),
+            None => Err("off, us or ns is wanted"),
+        },
     }
 }
 
 /// A number; below the least that means something it asks for nothing.
-fn whole(row: &Row, text: &str, least: i32, most: i32) -> Result<Option<String>, String> {
+fn whole(row: &Row, text: &str, least: i32, most: i32) -> Result<Option<String>, Wrong> {
     let number = if row.directive.ends_with("Sec") {
         let seconds = value::seconds(text).ok_or("a time is wanted, like 30 or 1min")?;
         i64::try_from(seconds).unwrap_or(i64::MAX)
@@ -220,7 +245,7 @@ fn whole(row: &Row, text: &str, least: i32, most: i32) -> Result<Option<String>,
 }
 
 /// A mark, or a type of service by number or by name: netinet/ip.h.
-fn bits(text: &str) -> Result<Option<String>, String> {
+fn bits(text: &str) -> Result<Option<String>, Wrong> {
     let number = match text {
         "low-delay" => 16,
         "throughput" => 8,
@@ -278,6 +303,7 @@ mod tests {
             ("BindIPv6Only", "default", Some("kernel")),
             ("Timestamping", "usec", Some("us")),
             ("Timestamping", "off", None),
+            ("Timestamping", "yes", Some("ns")),
             ("KeepAliveTimeSec", "2min", Some("120")),
             ("KeepAliveTimeSec", "0", None),
             ("KeepAliveProbes", "0x10", Some("16")),
@@ -299,7 +325,7 @@ mod tests {
         for (key, text) in [
             ("KeepAlive", "maybe"),
             ("BindIPv6Only", "v6"),
-            ("Timestamping", "yes"),
+            ("Timestamping", "ms"),
             ("KeepAliveProbes", "128"),
             ("IPTOS", "256"),
             ("IPTTL", "256"),

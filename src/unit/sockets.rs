@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::address::{self, is_unspecified_v6};
-use super::directive::{self, Directive};
+use super::directive::{self, Directive, Wrong};
 use super::{Request, Unit, file, specifier, text_of, value};
 use crate::edit::invalid;
 use crate::failure::Failure;
@@ -135,7 +135,11 @@ impl Reader<'_> {
     }
 
     fn empty(&mut self, place: &str) {
-        let text = format!("{place} an empty value changes nothing, ignored");
+        self.ignore(place, "an empty value changes nothing");
+    }
+
+    fn ignore(&mut self, place: &str, why: &str) {
+        let text = format!("{place}: {why}, ignored");
         self.notes.push(Note::Warning(text));
     }
 
@@ -196,11 +200,14 @@ impl Reader<'_> {
                     self.add(at, value, &place);
                 }
             }
-            Err(why) if directive::is_best_effort(row) => {
-                let text = format!("{place}: {why}, ignored");
-                self.notes.push(Note::Warning(text));
+            Err(Wrong::Malformed(why) | Wrong::Refused(why)) if !directive::is_best_effort(row) => {
+                return Err(wrong(why));
             }
-            Err(why) => return Err(wrong(why)),
+            Err(Wrong::Malformed(why)) => self.ignore(&place, &why),
+            Err(Wrong::Refused(why)) => {
+                self.clear(at);
+                self.ignore(&place, &why);
+            }
         }
         Ok(())
     }
@@ -258,21 +265,22 @@ impl Reader<'_> {
             targets.push((target, place.clone()));
         }
         let nodes = targets.iter().filter(|(target, _)| is_node(target));
-        let has_one_path = nodes.count() == 1;
-        if !has_one_path {
-            if let Some(link) = self.settings(What::Symlink).first() {
-                let text = format!(
-                    "{}: links need exactly one path in the unit, ignored",
-                    link.place
-                );
-                self.notes.push(Note::Warning(text));
-            }
+        let has_one_path = nodes.clone().count() == 1;
+        if let Some(link) = self
+            .settings(What::Symlink)
+            .first()
+            .filter(|_| !has_one_path)
+        {
+            let (place, found) = (&link.place, nodes.count());
+            return Err(invalid(format!(
+                "{place}: links need exactly one path in the unit, not {found}"
+            )));
         }
         let sockets = targets.into_iter().map(|(target, place)| Socket {
             name: name.clone(),
             place,
             family: target.family,
-            options: self.options_of(&target, has_one_path),
+            options: self.options_of(&target),
             address: target.address,
             owners: owners.clone(),
         });
@@ -308,7 +316,7 @@ impl Reader<'_> {
     }
 
     /// The options of one socket: those that the unit sets, and what systemd does without being told.
-    fn options_of(&self, target: &address::Target, has_one_path: bool) -> Vec<String> {
+    fn options_of(&self, target: &address::Target) -> Vec<String> {
         let family = target.family;
         let parsed = spec_address::parse(family.addresses, target.address.as_bytes(), false);
         let Ok(parsed) = parsed else {
@@ -322,7 +330,7 @@ impl Reader<'_> {
             }
             let soft = directive::is_best_effort(row) || row.what == What::Symlink;
             let soft = if soft { "~" } else { "" };
-            if row.what == What::Symlink && !(has_one_path && is_node(target)) {
+            if row.what == What::Symlink && !is_node(target) {
                 continue;
             }
             let name = row.name;
