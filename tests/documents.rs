@@ -9,6 +9,7 @@ use common::{Dir, LISTEN, Run, close_others, example};
 use listen_fd_map::convention::{CONVENTIONS, Convention};
 use listen_fd_map::spec::family::FAMILIES;
 use listen_fd_map::spec::option::{OPTIONS, find};
+use listen_fd_map::unit::directive;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -40,9 +41,22 @@ fn examples(page: &str) -> Vec<String> {
 fn runs(line: &str) {
     let dir = Dir::new();
     let commands = Path::new(LISTEN).parent().unwrap().display().to_string();
-    for name in ["chpst", "httpd", "dnsd", "appd", "uvicorn", "kresd"] {
+    for name in [
+        "chpst", "httpd", "dnsd", "appd", "uvicorn", "kresd", "cupsd",
+    ] {
         std::os::unix::fs::symlink("/bin/true", dir.path(name)).unwrap();
     }
+    // the units of a machine, and of a directory
+    let unit = format!("[Socket]\nListenStream={}\n", dir.path("cups"));
+    fs::create_dir_all(dir.path("root/etc/systemd/system")).unwrap();
+    fs::write(dir.path("root/etc/systemd/system/cups.socket"), &unit).unwrap();
+    fs::write(
+        dir.path("app.socket"),
+        format!("{unit}ListenFIFO={}\n", dir.path("f")),
+    )
+    .unwrap();
+    let line = line.replace("listen-unit cups", "listen-unit --root /srv/image cups");
+    let line = line.replace("/srv/image", &dir.path("root"));
     // addresses that only root, or only one test at a time, can have
     let mut line = line.replace("/run/", &dir.path(""));
     for port in ["853", "80", "53", "8080"] {
@@ -52,7 +66,10 @@ fn runs(line: &str) {
     }
     line = line.replace("user=app -o ", "").replace("-d 3", "-d 1");
     let path = format!("{}:{commands}:/usr/bin:/bin", dir.0.display());
-    let ended = Run::new("/bin/sh", ["-c", &line]).env("PATH", path).run();
+    let ended = Run::new("/bin/sh", ["-c", &line])
+        .env("PATH", path)
+        .cwd(&dir.0)
+        .run();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{line}");
 }
 
@@ -60,6 +77,7 @@ fn runs(line: &str) {
 fn the_examples_of_the_commands_pages_run() {
     for page in [
         "doc/listen.1",
+        "doc/listen-unit.1",
         "doc/fdmap.1",
         "doc/fdmap-to.1",
         "doc/fdmap-from.1",
@@ -69,6 +87,33 @@ fn the_examples_of_the_commands_pages_run() {
         let lines = examples(page);
         assert!(!lines.is_empty());
         lines.iter().for_each(|line| runs(line));
+    }
+}
+
+#[test]
+fn the_page_of_listen_unit_has_every_directive_and_no_other() {
+    let page = text("doc/listen-unit.1");
+    let rows = page.lines().filter_map(|line| line.strip_prefix(".It Cm "));
+    let mut rows: Vec<(&str, &str)> = rows.filter_map(|row| row.split_once(" Ta ")).collect();
+    rows.sort_unstable();
+    let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, directive::supported());
+    for (name, meaning) in rows {
+        let options = OPTIONS.iter().filter(|row| row.directive == name);
+        let families = FAMILIES.iter().filter(|row| row.directive == name);
+        let mut made = options
+            .map(|row| row.name)
+            .chain(families.map(|row| row.name));
+        let said = |word: &str| meaning.split([' ', ',', ':']).any(|other| other == word);
+        assert!(made.all(said), "{name}: {meaning}");
+    }
+    // the manager's own of systemd.socket(5), by name
+    let own = directive::managers().take_while(|name| *name != "AllowedCPUs");
+    for name in own {
+        assert!(
+            page.split([' ', ',', '\n', ';']).any(|word| word == name),
+            "{name}"
+        );
     }
 }
 

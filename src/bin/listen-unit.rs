@@ -229,17 +229,8 @@ fn placed(
     let Some(socket) = socket else {
         return Failure::Claim(at, claim);
     };
-    let [user, group] = &socket.owners;
-    let place = match claim {
-        Claim::Unknown("user", _) | Claim::LookUp("user", ..) => user,
-        Claim::Unknown(..) | Claim::LookUp(..) => group,
-        _ => &None,
-    };
-    let place = place.as_ref().unwrap_or(&socket.place);
+    let place = &socket.place;
     match claim {
-        Claim::LookUp(what, _, errno) => {
-            Failure::System(format!("look up the {what} of {place}").leak(), errno)
-        }
         Claim::InheritedLabel(label) => invalid(format!(
             "{place}: label {label} is taken in the inherited LISTEN_FD_MAP, choose others with -l (or unset it)"
         )),

@@ -33,8 +33,6 @@ pub struct Socket {
     pub address: String,
     /// The options after `-o`.
     pub options: Vec<String>,
-    /// Where the user and the group stand, for messages.
-    pub owners: [Option<String>; 2],
 }
 
 /// A value, and where it stands: `FILE:LINE: KEY=VALUE`.
@@ -244,7 +242,7 @@ impl Reader<'_> {
                 "{file}: no Listen...= line, nothing to bind"
             )));
         }
-        self.group_of_user()?;
+        self.look_up_owners()?;
         // attributes of a queue count together only
         if self.settings(What::Maxmsg).is_empty() != self.settings(What::Msgsize).is_empty() {
             for what in [What::Maxmsg, What::Msgsize] {
@@ -256,8 +254,6 @@ impl Reader<'_> {
         let has_v6 = std::fs::metadata("/proc/net/if_inet6").is_ok();
         let label = self.settings(What::Label).first();
         let name = label.map_or_else(|| self.unit.name.full(), |label| label.value.clone());
-        let owner = |what| self.settings(what).first().map(|owner| owner.place.clone());
-        let owners = [owner(What::User), owner(What::Group)];
         let mut targets = Vec::new();
         for (key, text, place) in &self.listen {
             let target = address::parse(key, text, self.protocol, has_v6)
@@ -282,37 +278,45 @@ impl Reader<'_> {
             family: target.family,
             options: self.options_of(&target),
             address: target.address,
-            owners: owners.clone(),
         });
         Ok(sockets.collect())
     }
 
-    /// A user without a group brings the group that the user database gives him.
-    fn group_of_user(&mut self) -> Result<(), Failure<'static>> {
+    /// Both names have to be known, whether a socket takes them or not. A user without a group brings the group that the
+    /// user database gives him.
+    fn look_up_owners(&mut self) -> Result<(), Failure<'static>> {
         let at = OPTIONS.iter().position(|row| row.what == What::Group);
-        let ([user], [], Some(at)) = (self.settings(What::User), self.settings(What::Group), at)
-        else {
+        let (user, group) = (self.settings(What::User), self.settings(What::Group));
+        let unable = |what: &str, place: &str, errno| {
+            Failure::System(format!("look up the {what} of {place}").leak(), errno)
+        };
+        if let Some(Setting { value, place }) = group.first() {
+            if owner_number(value.as_bytes()).is_none() {
+                let found =
+                    Group::from_name(value).map_err(|errno| unable("group", place, errno))?;
+                found.ok_or_else(|| invalid(format!("{place}: unknown group {value}")))?;
+            }
+        }
+        let Some(Setting { value, place }) = user.first() else {
             return Ok(());
         };
-        let found = match owner_number(user.value.as_bytes()) {
+        let number = owner_number(value.as_bytes());
+        let found = match number {
             Some(number) => User::from_uid(Uid::from_raw(number)),
-            None => User::from_name(&user.value),
+            None => User::from_name(value),
         };
-        let place = user.place.clone();
-        match found {
-            Ok(Some(found)) => {
-                let group = name_of(found.gid);
-                self.add(at, group, &place);
-                Ok(())
+        match (found.map_err(|errno| unable("user", place, errno))?, at) {
+            (Some(found), Some(at)) if group.is_empty() => {
+                let place = place.clone();
+                self.add(at, name_of(found.gid), &place);
+            }
+            (None, _) if number.is_none() => {
+                return Err(invalid(format!("{place}: unknown user {value}")));
             }
             // a number is a user even if nobody is called so
-            Ok(None) if owner_number(user.value.as_bytes()).is_some() => Ok(()),
-            Ok(None) => Err(invalid(format!("{place}: unknown user {}", user.value))),
-            Err(errno) => Err(Failure::System(
-                format!("look up the user of {place}").leak(),
-                errno,
-            )),
+            _ => {}
         }
+        Ok(())
     }
 
     /// The options of one socket: those that the unit sets, and what systemd does without being told.

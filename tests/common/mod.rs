@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::libc;
 
 pub const LISTEN: &str = env!("CARGO_BIN_EXE_listen");
+pub const LISTEN_UNIT: &str = env!("CARGO_BIN_EXE_listen-unit");
 pub const FDMAP: &str = env!("CARGO_BIN_EXE_fdmap");
 pub const FDMAP_TO: &str = env!("CARGO_BIN_EXE_fdmap-to");
 pub const FDMAP_FROM: &str = env!("CARGO_BIN_EXE_fdmap-from");
