@@ -116,6 +116,9 @@ fn listen_unit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
 
 type List = &'static [Option<Arg<'static>>];
 
+/// Arguments of `listen`, and the address of each socket among them.
+type Arguments = (Vec<Option<Arg<'static>>>, Vec<&'static [u8]>);
+
 /// The leading operands that end in .socket, and PROG with its arguments. `--` ends the options, and after a file the
 /// files.
 fn operands(
@@ -186,7 +189,7 @@ fn arguments(
     sockets: &[Socket],
     labels: Vec<String>,
     prog: List,
-) -> Result<(Vec<Option<Arg<'static>>>, Vec<&'static [u8]>), Failure<'static>> {
+) -> Result<Arguments, Failure<'static>> {
     let (mut args, mut addresses) = (Vec::new(), Vec::new());
     let text = |text: String| leak(text.into_bytes());
     for flag in flags {
