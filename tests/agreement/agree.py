@@ -62,6 +62,9 @@ def normal_dump(dump, original):
         if fd.get('link', '').startswith('/g'):
             # systemd 252 leaves the owner of queues alone
             fd['mode'] = fd['mode'].split()[0]
+        if fd.get('V6_HOPS') == 0:
+            # IPTTL=0 asks for nothing
+            fd.pop('V6_HOPS')
         if re.search('^ *IPTOS *=', original, re.M):
             # the kernel makes a priority of it, after which systemd's Priority= is lost
             fd.pop('PRIORITY', None)
