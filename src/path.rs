@@ -9,6 +9,7 @@ use crate::{node, sys};
 use core::ffi::CStr;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
+use nix::libc;
 use nix::sys::stat::{Mode, lstat};
 use nix::unistd::{mkdir, symlinkat};
 use std::os::fd::AsRawFd;
@@ -46,15 +47,31 @@ fn make_directory<'a>(work: &mut Work<'a, '_>, path: &'a [u8], mode: u32) -> Res
         Err(Errno::EEXIST) => return Ok(()),
         made => made?,
     }
+    made_now(work, path, text)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = open(text, flags, Mode::empty())?;
     let status = sys::status(directory.as_raw_fd())?;
-    work.trail.made(path, &status);
     // mkdir(2) takes no set-id bits, and a parent that has its own hands it on
     if status.st_mode & 0o7777 != mode {
         node::change_mode(&directory, mode)?;
     }
     Ok(())
+}
+
+/// Notes in the trail what was made at `path` this moment, and what it is.
+///
+/// # Errors
+/// It cannot be found out what it is. It is noted all the same if a second try can tell.
+pub fn made_now<'a>(
+    work: &mut Work<'a, '_>,
+    path: &'a [u8],
+    text: &CStr,
+) -> Result<libc::stat, Errno> {
+    let first = lstat(text);
+    if let Ok(status) = first.or_else(|_| lstat(text)) {
+        work.trail.made(path, &status);
+    }
+    first
 }
 
 /// Makes the links of `symlink=`. One that is there already and is right stays; anything else that is there stays too,
@@ -92,11 +109,7 @@ fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a
         made = make();
     }
     match made {
-        Ok(()) => {
-            let status = lstat(text).map_err(failed)?;
-            work.trail.made(link, &status);
-            Ok(())
-        }
+        Ok(()) => made_now(work, link, text).map(drop).map_err(failed),
         Err(Errno::EEXIST) if is_link_to(text, target) => Ok(()),
         Err(Errno::EEXIST) => {
             let mode = lstat(text).map_or(0, |status| status.st_mode);

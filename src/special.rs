@@ -53,14 +53,12 @@ pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
     if made == Err(Errno::ENOENT) && path::make_parents(work, path)? {
         made = make();
     }
-    match made {
-        Ok(()) | Err(Errno::EEXIST) => {}
-        Err(errno) => return Err(failed_call(errno)),
-    }
-    let named = lstat(text).map_err(failed_call)?;
-    if made.is_ok() {
-        work.trail.made(path, &named);
-    }
+    let named = match made {
+        Ok(()) => path::made_now(work, path, text),
+        Err(Errno::EEXIST) => lstat(text),
+        Err(errno) => Err(errno),
+    };
+    let named = named.map_err(failed_call)?;
     if named.st_mode & libc::S_IFMT != libc::S_IFIFO {
         return Err(failed(Problem::Other(named.st_mode, "a FIFO")));
     }

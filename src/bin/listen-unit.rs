@@ -175,8 +175,10 @@ fn labels(
         let name = sanitize(socket.name.as_bytes());
         if name != socket.name && names.last() != Some(&name) {
             let is = Shown(socket.name.as_bytes());
-            let text = format_args!("{is} is no label, it is {name} in the map (-l gives another)");
-            log.line("warning", text);
+            log.line(
+                "warning",
+                format_args!("{is} is no label, it is {name} in the map (-l gives another)"),
+            );
         }
         names.push(name);
     }
