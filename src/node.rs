@@ -217,11 +217,14 @@ fn probe(path: &CStr) -> Result<(), Errno> {
 ///
 /// Nothing tells of a failure: it happens on the way out, after another one was found.
 pub fn remove(socket: RawFd, path: &CStr) {
-    let Ok(at_path) = lstat(path) else { return };
     match pin(socket, path).map(|node| sys::status(node.as_raw_fd())) {
-        Ok(Ok(ours)) if (ours.st_dev, ours.st_ino) == (at_path.st_dev, at_path.st_ino) => {
-            let _ = unlink(path);
-        }
+        // what is at the path is looked at last: from here on there is a name, and nothing better
+        Ok(Ok(ours)) => match lstat(path) {
+            Ok(there) if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino) => {
+                let _ = unlink(path);
+            }
+            _ => {}
+        },
         Err(Problem::Unknown(_)) => {
             // no way to know the node; but a socket at the path that dies with ours is ours, or as stale
             sys::close(socket);

@@ -47,7 +47,7 @@ fn make_directory<'a>(work: &mut Work<'a, '_>, path: &'a [u8], mode: u32) -> Res
         Err(Errno::EEXIST) => return Ok(()),
         made => made?,
     }
-    made_now(work, path, text)?;
+    made_now(work, path, text, libc::S_IFDIR)?;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let directory = open(text, flags, Mode::empty())?;
     let status = sys::status(directory.as_raw_fd())?;
@@ -58,7 +58,8 @@ fn make_directory<'a>(work: &mut Work<'a, '_>, path: &'a [u8], mode: u32) -> Res
     Ok(())
 }
 
-/// Notes in the trail what was made at `path` this moment, and what it is.
+/// Notes in the trail what was made at `path` this moment, a file of the type `kind` (S_IFMT of inode(7)), and what it is.
+/// Anything else there is somebody else's.
 ///
 /// # Errors
 /// It cannot be found out what it is. It is noted all the same if a second try can tell.
@@ -66,10 +67,12 @@ pub fn made_now<'a>(
     work: &mut Work<'a, '_>,
     path: &'a [u8],
     text: &CStr,
+    kind: u32,
 ) -> Result<libc::stat, Errno> {
     let first = lstat(text);
-    if let Ok(status) = first.or_else(|_| lstat(text)) {
-        work.trail.made(path, &status);
+    match first.or_else(|_| lstat(text)) {
+        Ok(status) if status.st_mode & libc::S_IFMT == kind => work.trail.made(path, &status),
+        _ => {}
     }
     first
 }
@@ -109,7 +112,9 @@ fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a
         made = make();
     }
     match made {
-        Ok(()) => made_now(work, link, text).map(drop).map_err(failed),
+        Ok(()) => made_now(work, link, text, libc::S_IFLNK)
+            .map(drop)
+            .map_err(failed),
         Err(Errno::EEXIST) if is_link_to(text, target) => Ok(()),
         Err(Errno::EEXIST) => {
             let mode = lstat(text).map_or(0, |status| status.st_mode);

@@ -12,10 +12,10 @@ use crate::trail::PathText;
 use crate::work::{Doing, Error, Problem, Work};
 use core::ffi::CStr;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::libc;
 use nix::sys::stat::{Mode, lstat};
-use nix::unistd::mkfifo;
+use nix::unistd::{Uid, UnlinkatFlags, mkdir, mkfifo, unlinkat};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Opening failed.
@@ -38,42 +38,26 @@ fn finish<'a>(work: &mut Work<'a, '_>, file: OwnedFd) -> Result<RawFd, Error<'a>
     work.place(file)
 }
 
-/// fifo(7), made if it is missing, opened for reading and writing, so that it outlasts its writers.
+/// fifo(7), made if it is missing, opened for reading and writing, so that it outlasts its writers. One that is there
+/// stays if it has the owner and mode that are asked for, and is replaced if not: it may have other names, and be
+/// somebody else's.
 pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<'a>> {
     let text = PathText::from(path);
     let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
     let (wish, mut refused) = (wish(work, 0o666), Refused::default());
-    let make = || {
-        wish.born(|mode| {
-            let mode = mode.unwrap_or(wish.default);
-            mkfifo(text, Mode::from_bits_truncate(mode))
-        })
-    };
-    let mut made = make();
-    if made == Err(Errno::ENOENT) && path::make_parents(work, path)? {
-        made = make();
-    }
-    let named = match made {
-        Ok(()) => path::made_now(work, path, text),
-        Err(Errno::EEXIST) => lstat(text),
-        Err(errno) => Err(errno),
-    };
-    let named = named.map_err(failed_call)?;
-    if named.st_mode & libc::S_IFMT != libc::S_IFIFO {
-        return Err(failed(Problem::Other(named.st_mode, "a FIFO")));
-    }
-    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
-    let file = open(text, flags, Mode::empty()).map_err(failed_call)?;
-    let status = sys::status(file.as_raw_fd()).map_err(failed_call)?;
-    if (status.st_dev, status.st_ino) != (named.st_dev, named.st_ino) {
-        return Err(failed(Problem::Swapped));
-    }
-    if wish.is_owned() || wish.mode.is_some() {
-        if status.st_nlink != 1 {
-            return Err(failed(Problem::Linked));
+    let file = match lstat(text) {
+        Ok(there) if there.st_mode & libc::S_IFMT != libc::S_IFIFO => {
+            return Err(failed(Problem::Other(there.st_mode, "a FIFO")));
         }
-        give(file.as_raw_fd(), &wish, &mut refused).map_err(failed)?;
-    }
+        Ok(there) if suits(&there, &wish) => open_fifo(text, &there)?,
+        Ok(there) => fifo_aside(work, path, text, &wish, Some(there), &mut refused)?,
+        Err(Errno::ENOENT) if wish.is_owned() => {
+            path::make_parents(work, path)?;
+            fifo_aside(work, path, text, &wish, None, &mut refused)?
+        }
+        Err(Errno::ENOENT) => new_fifo(work, path, text, &wish)?,
+        Err(errno) => return Err(failed_call(errno)),
+    };
     tell(work, &refused);
     for (value, soft) in work.spec.given(b"pipe-size") {
         if let (Value::Number(size), Some((_, row))) = (value, option::find(b"pipe-size")) {
@@ -84,7 +68,141 @@ pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
     finish(work, file)
 }
 
-/// The owner, and then the mode, of a FIFO or queue that is open. One that was there before loses what the group and
+/// Whether a FIFO has the owner and mode that are asked for.
+fn suits(there: &libc::stat, wish: &Wish) -> bool {
+    let mode =
+        !(wish.mode.is_some() || wish.is_owned()) || there.st_mode & 0o7777 == wish.full_mode();
+    mode && wish.user.is_none_or(|user| user == there.st_uid)
+        && wish.group.is_none_or(|group| group == there.st_gid)
+}
+
+/// Opens the FIFO that `there` is.
+fn open_fifo<'a>(text: &CStr, there: &libc::stat) -> Result<OwnedFd, Error<'a>> {
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+    let file = open(text, flags, Mode::empty()).map_err(failed_call)?;
+    let status = sys::status(file.as_raw_fd()).map_err(failed_call)?;
+    if same(&status, there) {
+        Ok(file)
+    } else {
+        Err(failed(Problem::Swapped))
+    }
+}
+
+fn same(one: &libc::stat, other: &libc::stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// A FIFO of the caller's, born with its mode.
+fn new_fifo<'a>(
+    work: &mut Work<'a, '_>,
+    path: &'a [u8],
+    text: &CStr,
+    wish: &Wish,
+) -> Result<OwnedFd, Error<'a>> {
+    let make = || {
+        wish.born(|mode| {
+            let mode = mode.unwrap_or(wish.default);
+            mkfifo(text, Mode::from_bits_truncate(mode))
+        })
+    };
+    let mut made = make();
+    if made == Err(Errno::ENOENT) && path::make_parents(work, path)? {
+        made = make();
+    }
+    made.map_err(failed_call)?;
+    let there = path::made_now(work, path, text, libc::S_IFIFO).map_err(failed_call)?;
+    if there.st_mode & libc::S_IFMT != libc::S_IFIFO {
+        return Err(failed(Problem::Swapped));
+    }
+    open_fifo(text, &there)
+}
+
+/// The name of a FIFO in the directory where it is made aside.
+const ASIDE: &CStr = c"fifo";
+
+/// A FIFO that gets another owner, or takes the place of one: made in a directory that nobody else can enter, beside
+/// `path`, and moved there when it is as it has to be. So nothing is ever changed that has a name where others can write.
+fn fifo_aside<'a>(
+    work: &mut Work<'a, '_>,
+    path: &'a [u8],
+    text: &CStr,
+    wish: &Wish,
+    old: Option<libc::stat>,
+    refused: &mut Refused,
+) -> Result<OwnedFd, Error<'a>> {
+    let mut name = PathText::from(path);
+    name.put(b".listen");
+    let name = name.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
+    let aside = own_directory(name)?;
+    let made = fifo_in(work, path, aside.as_raw_fd(), text, wish, old, refused);
+    // what an exchange has brought, or what did not get its place
+    let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
+    let _ = unlinkat(AT_FDCWD, name, UnlinkatFlags::RemoveDir);
+    made
+}
+
+/// A directory that only the caller can enter; one that a killed start has left is as good.
+fn own_directory<'a>(name: &CStr) -> Result<OwnedFd, Error<'a>> {
+    let inherited = sys::umask(0);
+    let made = mkdir(name, Mode::S_IRWXU);
+    sys::umask(inherited);
+    match made {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(failed_call(errno)),
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = open(name, flags, Mode::empty()).and_then(|directory| {
+        let status = sys::status(directory.as_raw_fd())?;
+        Ok((directory, status))
+    });
+    match opened {
+        Ok((directory, status))
+            if status.st_uid == Uid::effective().as_raw() && status.st_mode & 0o777 == 0o700 =>
+        {
+            Ok(directory)
+        }
+        Ok(_) => Err(failed(Problem::Swapped)),
+        Err(errno) => {
+            if made.is_ok() {
+                let _ = unlinkat(AT_FDCWD, name, UnlinkatFlags::RemoveDir);
+            }
+            Err(failed_call(errno))
+        }
+    }
+}
+
+fn fifo_in<'a>(
+    work: &mut Work<'a, '_>,
+    path: &'a [u8],
+    aside: RawFd,
+    text: &CStr,
+    wish: &Wish,
+    old: Option<libc::stat>,
+    refused: &mut Refused,
+) -> Result<OwnedFd, Error<'a>> {
+    const NO_REPLACE: u32 = 1;
+    const EXCHANGE: u32 = 2;
+    sys::make_fifo(aside, ASIDE).map_err(failed_call)?;
+    let file = sys::open_at(aside, ASIDE, libc::O_RDWR | libc::O_NONBLOCK).map_err(failed_call)?;
+    give(file.as_raw_fd(), wish, refused).map_err(failed)?;
+    let status = sys::status(file.as_raw_fd()).map_err(failed_call)?;
+    let Some(old) = old else {
+        sys::rename_out(aside, ASIDE, text, NO_REPLACE).map_err(failed_call)?;
+        work.trail.made(path, &status);
+        return Ok(file);
+    };
+    sys::rename_out(aside, ASIDE, text, EXCHANGE).map_err(failed_call)?;
+    let back = sys::status_at(aside, ASIDE);
+    if back.is_ok_and(|back| same(&back, &old)) {
+        // there was one before, so one stays whatever happens
+        return Ok(file);
+    }
+    // not what it was to replace: everything goes where it was
+    let _ = sys::rename_out(aside, ASIDE, text, EXCHANGE);
+    Err(failed(Problem::Swapped))
+}
+
+/// The owner, and then the mode, of a FIFO or queue that is open. A queue that was there before loses what the group and
 /// others have until it has its owner.
 fn give(file: RawFd, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
     let full = wish.full_mode();

@@ -126,8 +126,6 @@ pub enum Problem {
     Unknown(Errno),
     /// The path was something else a moment after it was made.
     Swapped,
-    /// The file has other names, so whoever has those would lose it.
-    Linked,
     /// The queue is there already, with this size.
     Size(QueueSize),
 }
@@ -160,9 +158,6 @@ impl Problem {
                 errno.desc()
             ),
             Problem::Swapped => write!(f, "{path} was replaced by somebody else meanwhile"),
-            Problem::Linked => {
-                write!(f, "{path} has other hard links, and is left alone")
-            }
             Problem::Size(size) => {
                 let (messages, bytes) = (size.messages, size.bytes);
                 write!(

@@ -255,6 +255,48 @@ pub fn read_link<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno>
     room.get(..len).ok_or(Errno::EINVAL)
 }
 
+/// mkfifoat(3) of `name` in a directory, readable and writable for the caller alone.
+pub fn make_fifo(directory: RawFd, name: &CStr) -> Result<(), Errno> {
+    let make = || {
+        // SAFETY: the name is a C string.
+        Errno::result(unsafe { libc::mkfifoat(directory, name.as_ptr(), 0o600) }).map(drop)
+    };
+    match make() {
+        Err(Errno::EEXIST) => {
+            // SAFETY: as above.
+            Errno::result(unsafe { libc::unlinkat(directory, name.as_ptr(), 0) })?;
+            make()
+        }
+        made => made,
+    }
+}
+
+/// openat(2) of `name` in a directory, never by a symbolic link, without close-on-exec.
+pub fn open_at(directory: RawFd, name: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name is a C string.
+    owned(unsafe { libc::openat(directory, name.as_ptr(), flags | libc::O_NOFOLLOW) })
+}
+
+/// fstatat(2) of `name` in a directory, not by a symbolic link.
+pub fn status_at(directory: RawFd, name: &CStr) -> Result<libc::stat, Errno> {
+    let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: the name is a C string; the kernel fills the structure.
+    let done = unsafe { libc::fstatat(directory, name.as_ptr(), status.as_mut_ptr(), flags) };
+    Errno::result(done)?;
+    // SAFETY: fstatat succeeded.
+    Ok(unsafe { status.assume_init() })
+}
+
+/// renameat2(2) of `name` in the directory `from` to `to`, which is not there (RENAME_NOREPLACE), or is exchanged for it
+/// (RENAME_EXCHANGE). Linux 3.15; nix has it for glibc alone.
+pub fn rename_out(from: RawFd, name: &CStr, to: &CStr, flags: c_uint) -> Result<(), Errno> {
+    let (call, here) = (libc::SYS_renameat2, libc::AT_FDCWD);
+    // SAFETY: both names are C strings.
+    let done = unsafe { libc::syscall(call, from, name.as_ptr(), here, to.as_ptr(), flags) };
+    Errno::result(done).map(drop)
+}
+
 /// fstat(2) of a number.
 pub fn status(fd: RawFd) -> Result<libc::stat, Errno> {
     let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
