@@ -182,6 +182,17 @@ fn write_exec(f: &mut fmt::Formatter<'_>, no: &NoExec) -> fmt::Result {
     }
 }
 
+/// Says that a command is not for a file with the set-user-ID or set-group-ID bit; the exit code.
+pub fn refuse_set_id(command: &'static str) -> i32 {
+    let log = Log {
+        command,
+        silent: false,
+    };
+    log.fatal(&Failure::Invalid(
+        "the file has a set-user-ID or set-group-ID bit, which would hand its rights to PROG: remove it (setcap cap_net_bind_service=ep is for low ports)",
+    ))
+}
+
 /// Standard error, for one command.
 pub struct Log {
     /// The command's name.

@@ -92,3 +92,20 @@ fn listen_is_built_without_the_panic_machinery() {
         "the name is there where a panic is"
     );
 }
+
+#[test]
+#[ignore = "needs the static release build"]
+fn no_fd_at_all_is_one_line() {
+    for limit in ["0", "3"] {
+        let script = format!("ulimit -n {limit}; exec \"$0\" -tcp::127.0.0.1:0 /bin/true");
+        let listen = static_listen();
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script])
+            .arg(&listen)
+            .output()
+            .unwrap();
+        let line = "listen: fatal: unable to create tcp 127.0.0.1:0 (label tcp): Too many open files (raise the open-file limit: ulimit -n)\n";
+        assert_eq!(String::from_utf8_lossy(&output.stderr), line);
+        assert_eq!(output.status.code(), Some(111));
+    }
+}

@@ -27,9 +27,22 @@ macro_rules! main {
     ($run:path) => {
         #[unsafe(no_mangle)]
         extern "C" fn main(_argc: core::ffi::c_int, argv: $crate::sys::Argv) -> core::ffi::c_int {
+            if $crate::sys::is_set_id() {
+                return $crate::failure::refuse_set_id(env!("CARGO_BIN_NAME"));
+            }
             $run($crate::sys::start(argv))
         }
     };
+}
+
+/// Whether the file is set-user-ID or set-group-ID and the caller somebody else: what follows trusts argv, PATH and the map,
+/// and would hand them the rights of another user. Asks the kernel's auxiliary vector, getauxval(3), not the kernel.
+pub fn is_set_id() -> bool {
+    let get = |kind| {
+        // SAFETY: any kind may be asked for.
+        unsafe { libc::getauxval(kind) }
+    };
+    get(libc::AT_UID) != get(libc::AT_EUID) || get(libc::AT_GID) != get(libc::AT_EGID)
 }
 
 /// What C hands to `main` as argv. Nothing but the C start-up code can make one.

@@ -45,7 +45,8 @@ def normal(path, original):
     return normal_dump(json.load(open(path)), original)
 
 def normal_dump(dump, original):
-    dump['env'].pop('LISTEN_PID', None)
+    # the rest is the caller's
+    dump['env'] = {name: dump['env'].get(name) for name in ('LISTEN_FDS', 'LISTEN_FDNAMES')}
     for fd in dump['fds']:
         fd.pop('CC', None) if 'TCPCongestion' not in original else None
         if fd.get('fam') == 'AF_NETLINK':
