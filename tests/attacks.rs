@@ -17,7 +17,6 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 use trace::{Action, loader_calls, traced};
 
 fn is_root() -> bool {
@@ -202,6 +201,9 @@ fn what_is_swapped_in_is_never_changed_and_removed_only_after_the_last_look() {
             }
         }
     }
+    common::figure(format_args!(
+        "{swaps} swaps at a system call: no victim changed, {removed} removed by name after the last look"
+    ));
     assert!(swaps > 300, "{swaps}");
     assert!(removed < swaps / 10, "{removed} of {swaps}");
 }
@@ -289,6 +291,9 @@ fn race(starts: usize) {
         }
         stop.store(true, Ordering::Relaxed);
     });
+    common::figure(format_args!(
+        "{starts} starts, {rounds:?} swaps meanwhile, exit codes {codes:?}"
+    ));
     assert_eq!(victims.state(), before, "{codes:?}");
     assert!(rounds.load(Ordering::Relaxed) > starts as u64, "{rounds:?}");
 }
@@ -408,6 +413,10 @@ fn exposed(starts: u64) {
         (0, 0),
         "{starts} starts, {counts:?}"
     );
+    common::figure(format_args!(
+        "{starts} starts, {} tries to connect, {looked:?} looks at the mode: none connected, none was wider",
+        counts[0]
+    ));
     assert!(
         counts[0] > starts && looked.load(Ordering::Relaxed) > starts,
         "{counts:?} {looked:?}"
@@ -497,7 +506,9 @@ fn a_lock_keeps_two_starters_apart_where_they_would_race_for_a_stale_path() {
     // without one, at least one runs, and mostly one alone
     let [both, one, none] = contend(15, &[]);
     assert_eq!((both + one, none), (15, 0));
-    std::thread::sleep(Duration::from_millis(1));
+    common::figure(format_args!(
+        "two starters, 15 times: with a lock one ran each time, without both ran {both} times"
+    ));
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub fn example(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// A figure that a test has counted: `cargo test -- --nocapture` shows it.
+// print! is what the harness keeps until it is asked for
+#[allow(clippy::print_stdout)]
+pub fn figure(text: std::fmt::Arguments) {
+    println!("{text}");
+}
+
 /// A directory that is gone when the test ends.
 pub struct Dir(pub PathBuf);
 
@@ -97,7 +104,19 @@ pub struct Run {
 
 impl Run {
     pub fn new<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> Self {
-        let mut command = Command::new(program);
+        // .ci/run has the commands watched by valgrind: errors become an exit code that no command has
+        let watched = std::env::var_os("LISTEN_TEST_VALGRIND").filter(|_| program.starts_with('/'));
+        let mut command = Command::new(if watched.is_some() {
+            "valgrind"
+        } else {
+            program
+        });
+        if let Some(log) = watched {
+            let mut file = OsString::from("--log-file=");
+            file.push(log);
+            command.args(["-q", "--trace-children=no", "--error-exitcode=99"]);
+            command.arg(file).arg(program);
+        }
         command.args(args).env_clear().stdin(Stdio::null());
         Run {
             command,
