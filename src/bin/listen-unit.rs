@@ -3,17 +3,13 @@
 #![forbid(unsafe_code)]
 
 use lexopt::prelude::*;
-use listen_fd_map::edit::{
-    invalid, leak, new_label, next_option, parser, print, rest, wrong_argument,
-};
-use listen_fd_map::failure::{Claim, Failure, Log};
-use listen_fd_map::naming::{grouped, sanitize};
+use listen_fd_map::edit::{invalid, new_label, next_option, parser, print, rest, wrong_argument};
+use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::output::Shown;
 use listen_fd_map::run;
-use listen_fd_map::spec::error::At;
 use listen_fd_map::sys::{self, Arg, Start};
-use listen_fd_map::unit::sockets::{self, Note, Socket};
-use listen_fd_map::unit::{Request, find};
+use listen_fd_map::unit::sockets::{self, Note};
+use listen_fd_map::unit::{Request, arguments, find};
 
 const USAGE: &str = "listen-unit [-eanv] [-d FD] [-l LABEL,...] [--accept] [--user] [--root DIR] [--] FILE.socket... PROG...";
 
@@ -108,16 +104,13 @@ fn listen_unit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
             Note::Info(_) => {}
         }
     }
-    let labels = self::labels(&sockets, labels, log)?;
-    let (args, addresses) = arguments(flags, &sockets, labels, prog)?;
+    let labels = arguments::labels(&sockets, labels, log)?;
+    let (args, addresses) = arguments::arguments(flags, &sockets, labels, prog)?;
     run::run(args.leak(), start.env, USAGE, log)
-        .map_err(|failure| placed(failure, &sockets, &addresses))
+        .map_err(|failure| arguments::placed(failure, &sockets, &addresses))
 }
 
 type List = &'static [Option<Arg<'static>>];
-
-/// Arguments of `listen`, and the address of each socket among them.
-type Arguments = (Vec<Option<Arg<'static>>>, Vec<&'static [u8]>);
 
 /// The leading operands that end in .socket, and PROG with its arguments. `--` ends the options, and after a file the
 /// files.
@@ -153,99 +146,4 @@ fn operands(
         return Err(Failure::Usage(USAGE));
     }
     Ok((units, rest))
-}
-
-/// The labels of the sockets: those of `-l`, or else their names, of which a repeated one is a group's.
-fn labels(
-    sockets: &[Socket],
-    given: Option<Vec<String>>,
-    log: &Log,
-) -> Result<Vec<String>, Failure<'static>> {
-    if let Some(given) = given {
-        if given.len() != sockets.len() {
-            let (labels, sockets) = (given.len(), sockets.len());
-            return Err(invalid(format!(
-                "-l has {labels} labels for {sockets} sockets"
-            )));
-        }
-        return grouped(&given);
-    }
-    let mut names = Vec::new();
-    for socket in sockets {
-        let name = sanitize(socket.name.as_bytes());
-        if name != socket.name && names.last() != Some(&name) {
-            let is = Shown(socket.name.as_bytes());
-            log.line(
-                "warning",
-                format_args!("{is} is no label, it is {name} in the map (-l gives another)"),
-            );
-        }
-        names.push(name);
-    }
-    grouped(&names)
-}
-
-/// The arguments of `listen` that make the sockets, and the address of each among them.
-fn arguments(
-    flags: Vec<String>,
-    sockets: &[Socket],
-    labels: Vec<String>,
-    prog: List,
-) -> Result<Arguments, Failure<'static>> {
-    let (mut args, mut addresses) = (Vec::new(), Vec::new());
-    let text = |text: String| leak(text.into_bytes());
-    for flag in flags {
-        args.push(Some(text(flag)?));
-    }
-    let option = text("-o".to_owned())?;
-    for (socket, label) in sockets.iter().zip(labels) {
-        let address = text(socket.address.clone())?;
-        addresses.push(address.bytes());
-        args.push(Some(text(format!("--{}", socket.family.name))?));
-        args.push(Some(address));
-        for value in [format!("label={label}")].iter().chain(&socket.options) {
-            args.extend([Some(option), Some(text(value.clone())?)]);
-        }
-    }
-    args.push(Some(text("--".to_owned())?));
-    args.extend(prog);
-    if prog.is_empty() {
-        args.push(None);
-    }
-    Ok((args, addresses))
-}
-
-/// A failure that is about a socket's arguments says the line of the unit instead.
-fn placed(
-    failure: Failure<'static>,
-    sockets: &[Socket],
-    addresses: &[&'static [u8]],
-) -> Failure<'static> {
-    let Failure::Claim(at, claim) = failure else {
-        return failure;
-    };
-    let socket = match at {
-        At::Two(_, address) => {
-            let found = addresses.iter().position(|of| std::ptr::eq(*of, address));
-            found.and_then(|found| sockets.get(found))
-        }
-        At::One(_) => None,
-    };
-    let Some(socket) = socket else {
-        return Failure::Claim(at, claim);
-    };
-    let place = &socket.place;
-    match claim {
-        Claim::InheritedLabel(label) => invalid(format!(
-            "{place}: label {label} is taken in the inherited LISTEN_FD_MAP, choose others with -l (or unset it)"
-        )),
-        Claim::Variable(variable) => invalid(format!(
-            "{place}: variable {variable} is taken by another socket, choose other labels with -l"
-        )),
-        Claim::SetVariable(variable, value) => invalid(format!(
-            "{place}: variable {variable} is set already, to {}, unset it or choose other labels with -l",
-            Shown(value)
-        )),
-        claim => invalid(format!("{place}: {claim}")),
-    }
 }

@@ -1,10 +1,11 @@
 //! systemd's .socket files, as arguments of `listen`: what `listen-unit` binds is what these say, and `-n` prints them.
 //!
-//! The way of a unit: operand, files ([`find`]), assignments ([`file`]), settings ([`sockets`]), arguments. Only the
-//! first step and specifiers ask the system.
+//! The way of a unit: operand, files ([`find`]), assignments ([`file`]), sockets ([`sockets`]), arguments ([`arguments`]). Only the
+//! second step and specifiers ask the system.
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod arguments;
 pub mod directive;
 pub mod file;
 pub mod find;
