@@ -119,16 +119,19 @@ pub fn environment(data: &[u8]) {
     }
 }
 
+/// The arguments of a process whose own name is `listen`.
+fn arguments(strings: &[CString]) -> Vec<Option<Arg<'_>>> {
+    let own = [Some(Arg::from(c"listen"))];
+    let given = strings
+        .iter()
+        .map(|string| Some(Arg::from(string.as_c_str())));
+    own.into_iter().chain(given).chain([None]).collect()
+}
+
 /// Arguments are specs or errors; a spec has what it says, once each, and its message is one line.
 pub fn specs(data: &[u8]) {
     let strings = strings(data);
-    let mut args = vec![Some(Arg::from(c"listen"))];
-    args.extend(
-        strings
-            .iter()
-            .map(|string| Some(Arg::from(string.as_c_str()))),
-    );
-    args.push(None);
+    let args = arguments(&strings);
     let mut walk = Walk::new(&args);
     for item in walk.by_ref() {
         match item {
@@ -270,13 +273,7 @@ pub fn units(data: &[u8]) {
 
 fn is_spec(text: &str) {
     let strings = strings(text.as_bytes());
-    let mut args = vec![Some(Arg::from(c"listen"))];
-    args.extend(
-        strings
-            .iter()
-            .map(|string| Some(Arg::from(string.as_c_str()))),
-    );
-    args.push(None);
+    let args = arguments(&strings);
     let first = Walk::new(&args).next();
     match first {
         Some(Ok(Item::Spec(written))) => {
