@@ -282,6 +282,11 @@ fn what_cannot_be_read_is_said_with_file_and_line() {
     symlink("/dev/null", dir.0.join("masked.socket")).unwrap();
     symlink("loop.socket", dir.0.join("loop.socket")).unwrap();
     nix::unistd::mkfifo(&dir.0.join("fifo.socket"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::write(dir.0.join("inner.socket"), "[Socket]\nListenStream=@x\n").unwrap();
+    fs::create_dir(dir.0.join("inner.socket.d")).unwrap();
+    symlink("x.conf", dir.0.join("inner.socket.d/x.conf")).unwrap();
+    fs::write(dir.0.join("outer.socket"), "[Socket]\nListenStream=@x\n").unwrap();
+    symlink("outer.socket.d", dir.0.join("outer.socket.d")).unwrap();
     let masked = "the unit is masked (it is empty, or a link to /dev/null)";
     for (file, line) in [
         ("./no.socket", "./no.socket: No such file or directory"),
@@ -292,6 +297,14 @@ fn what_cannot_be_read_is_said_with_file_and_line() {
         (
             "./loop.socket",
             "./loop.socket: Too many symbolic links encountered",
+        ),
+        (
+            "./inner.socket",
+            "./inner.socket.d/x.conf: Too many symbolic links encountered",
+        ),
+        (
+            "./outer.socket",
+            "./outer.socket.d: Too many symbolic links encountered",
         ),
         (
             "./none.socket",

@@ -30,8 +30,8 @@ units, with all drop-ins; a path is read with the .d directory beside it.
   -h, --help
   -V, --version
 
-  listen-unit cups.socket fdmap-to systemd cupsd -l
-  listen-unit -n /lib/systemd/system/cups.socket
+  listen-unit foo.socket fdmap-to systemd food
+  listen-unit -n /lib/systemd/system/foo.socket
 
 listen-unit(1), listen(1), fdmap-to(1)
 ";

@@ -241,16 +241,7 @@ fn fragment(path: &Path) -> Result<Source, Failure<'static>> {
 /// Reads a regular file that is not too long.
 fn read(path: &Path) -> Result<Vec<u8>, Failure<'static>> {
     let wrong = |why: &str| invalid(format!("{}: {why}", text(path)));
-    let failed = |error: io::Error| match error.kind() {
-        ErrorKind::PermissionDenied | ErrorKind::OutOfMemory => {
-            unable(path, Errno::from_raw(error.raw_os_error().unwrap_or(0)))
-        }
-        _ => match error.raw_os_error().map(Errno::from_raw) {
-            Some(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::EIO)) => unable(path, errno),
-            Some(errno) => wrong(errno.desc()),
-            None => wrong("it cannot be read"),
-        },
-    };
+    let failed = |error| unreadable(path, &error);
     // a FIFO or a device is not waited for
     let mut options = OpenOptions::new();
     options
@@ -270,8 +261,18 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure<'static>> {
     Ok(bytes)
 }
 
-fn unable(path: &Path, errno: Errno) -> Failure<'static> {
-    Failure::System(format!("read {}", text(path)).leak(), errno)
+/// What a file or directory that cannot be read is: what was written is wrong, or the system has not what it takes.
+fn unreadable(path: &Path, error: &io::Error) -> Failure<'static> {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    match errno {
+        Errno::EACCES
+        | Errno::EPERM
+        | Errno::EMFILE
+        | Errno::ENFILE
+        | Errno::EIO
+        | Errno::ENOMEM => Failure::System(format!("read {}", text(path)).leak(), errno),
+        errno => invalid(format!("{}: {}", text(path), errno.desc())),
+    }
 }
 
 /// Adds the drop-ins of `dirs`, of which the first that has a name counts, in the order of their names.
@@ -285,14 +286,10 @@ fn drop_ins(dirs: &[PathBuf], request: &Request, unit: &mut Unit) -> Result<(), 
             {
                 continue;
             }
-            Err(error) => {
-                let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
-                return Err(unable(dir, errno));
-            }
+            Err(error) => return Err(unreadable(dir, &error)),
         };
         for entry in entries {
-            let entry = entry
-                .map_err(|error| unable(dir, Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
+            let entry = entry.map_err(|error| unreadable(dir, &error))?;
             let name = entry.file_name();
             let bytes = name.as_bytes();
             let is_new = !files.iter().any(|(other, _)| *other == name);
