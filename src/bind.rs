@@ -103,7 +103,7 @@ fn create_in<'a>(work: &Work<'a, '_>, domain: i32, protocol: i32) -> Result<Owne
             }
         })
     };
-    let Some((Value::Name(name), soft)) = work.spec.given(b"netns").next() else {
+    let Some((Value::Name(name), soft)) = work.spec.given(option::NETNS).next() else {
         return create();
     };
     match netns::within(name, create) {

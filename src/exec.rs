@@ -50,12 +50,12 @@ pub fn exec<'a>(
         .flatten()
         .find_map(|variable| variable.value_of(b"PATH"));
     let mut result = Errno::ENOENT;
+    let mut room = [0; libc::PATH_MAX as usize];
     for directory in path
         .unwrap_or(c"/usr/bin:/bin")
         .to_bytes()
         .split(|&b| b == b':')
     {
-        let mut room = [0; libc::PATH_MAX as usize];
         let Some(file) = join(&mut room, directory, prog) else {
             continue;
         };

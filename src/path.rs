@@ -1,7 +1,7 @@
 //! What stands around a path: its parent directories, and the links to it.
 #![forbid(unsafe_code)]
 
-use crate::spec::option::What;
+use crate::spec::option::{self, What};
 use crate::spec::value::Value;
 use crate::trail::PathText;
 use crate::work::{Doing, Error, Problem, Work};
@@ -83,7 +83,7 @@ pub fn made_now<'a>(
 /// # Errors
 /// The first that cannot be made.
 pub fn link<'a>(work: &mut Work<'a, '_>) -> Result<(), Error<'a>> {
-    for (value, soft) in work.spec.given(b"symlink") {
+    for (value, soft) in work.spec.given(option::SYMLINK) {
         let Value::Name(link) = value else { continue };
         match link_once(work, link) {
             Err(Error {

@@ -20,11 +20,10 @@ pub fn set<'a>(
     domain: i32,
     now: When,
 ) -> Result<(), Error<'a>> {
-    for (row, value, soft) in work.spec.settings() {
-        if let What::Option(when, how) = row.what {
-            if when == now {
-                one(work, socket, domain, row, how, value, soft)?;
-            }
+    let due = |what| matches!(what, What::Option(when, _) if when == now);
+    for (row, value, soft) in work.spec.settings(due) {
+        if let What::Option(_, how) = row.what {
+            one(work, socket, domain, row, how, value, soft)?;
         }
     }
     Ok(())

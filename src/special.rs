@@ -59,7 +59,7 @@ pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
         Err(errno) => return Err(failed_call(errno)),
     };
     tell(work, &refused);
-    for (value, soft) in work.spec.given(b"pipe-size") {
+    for (value, soft) in work.spec.given(option::PIPE_SIZE) {
         if let (Value::Number(size), Some((_, row))) = (value, option::find(b"pipe-size")) {
             let set = sys::set_pipe_size(file.as_raw_fd(), size);
             work.check(set, row, b"", soft)?;

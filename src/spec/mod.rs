@@ -299,7 +299,7 @@ impl<'a> Spec<'a> {
             }
         }
         let links = matches!(self.address, Address::Path(path) if !path.starts_with(b"/"))
-            && self.given(b"symlink").next().is_some();
+            && self.given(option::SYMLINK).next().is_some();
         if links {
             return Err(Why::Conflict(
                 "symlink= needs an address that begins with /, because a link is not read from this directory",
@@ -308,7 +308,7 @@ impl<'a> Spec<'a> {
         let v4 = matches!(self.address, Address::V4 { .. });
         let v6only =
             matches!(self.address, Address::V6 { .. }) && self.number(What::V6only) == Some(1);
-        for (group, _) in self.given(b"join") {
+        for (group, _) in self.given(option::JOIN) {
             let Value::Name(group) = group else { continue };
             match value::Group::parse(group).map(|group| group.ip) {
                 Some(value::GroupAddress::V6(_)) if v4 => {
@@ -400,7 +400,7 @@ impl<'a> Spec<'a> {
             Address::Path(path) | Address::Queue(path) => 1 + parents(path),
             _ => 0,
         };
-        let links = self.given(b"symlink").map(|(value, _)| match value {
+        let links = self.given(option::SYMLINK).map(|(value, _)| match value {
             Value::Name(link) => 1 + parents(link),
             Value::Number(_) => 0,
         });
@@ -438,29 +438,33 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// The values that were given for the option called `name`, and whether each is best effort.
-    pub fn given(&self, name: &'static [u8]) -> impl Iterator<Item = (Value<'a>, bool)> + use<'a> {
-        let row = option::find(name).filter(|(at, _)| self.set & 1 << at != 0);
-        let options = row.map(|(_, row)| {
+    /// The values that were given for the option at the place `at` of [`OPTIONS`], and whether each is best effort.
+    pub fn given(&self, at: usize) -> impl Iterator<Item = (Value<'a>, bool)> + use<'a> {
+        let row = OPTIONS.get(at).filter(|_| self.set & 1 << at != 0);
+        let options = row.map(|row| {
             let options = self.written.options(self.list);
             options
                 .map(|(_, option)| option)
-                .filter(move |option| option.name == name)
+                .filter(move |option| option.name == row.name.as_bytes())
                 .filter_map(|option| Some((row.takes.parse(option.value)?, option.soft)))
         });
         options.into_iter().flatten()
     }
 
-    /// Every option that is set: its row, its value, and whether it is best effort; in the table's order, and repeated
+    /// Every option that is set and `wanted`: its row, its value, and whether it is best effort; in the table's order, and repeated
     /// ones in the order written.
-    pub fn settings(&self) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a> {
+    pub fn settings<F: Fn(What) -> bool>(
+        &self,
+        wanted: F,
+    ) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a, F> {
         let rows = self
             .places()
-            .filter_map(|at| Some((at, OPTIONS.get(at)?, self.values.get(at)?)));
+            .filter_map(|at| Some((at, OPTIONS.get(at)?, self.values.get(at)?)))
+            .filter(move |(_, row, _)| wanted(row.what));
         rows.flat_map(|(at, row, &number)| {
             let is_number = !row.repeats && row.takes.is_number();
             let one = is_number.then_some((Value::Number(number), self.soft & 1 << at != 0));
-            let read = (!is_number).then(|| self.given(row.name.as_bytes()));
+            let read = (!is_number).then(|| self.given(at));
             one.into_iter()
                 .chain(read.into_iter().flatten())
                 .map(move |(value, soft)| (row, value, soft))

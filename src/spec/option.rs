@@ -153,6 +153,33 @@ pub fn find(name: &[u8]) -> Option<(usize, &'static Row)> {
         .find(|(_, row)| row.name.as_bytes() == name)
 }
 
+/// The places of options whose values are read where they are used, found when this is compiled.
+pub const NETNS: usize = place("netns");
+/// As [`NETNS`].
+pub const SYMLINK: usize = place("symlink");
+/// As [`NETNS`].
+pub const JOIN: usize = place("join");
+/// As [`NETNS`].
+pub const PIPE_SIZE: usize = place("pipe-size");
+
+const fn place(name: &str) -> usize {
+    let name = name.as_bytes();
+    let mut at = 0;
+    // a name that is not in the table ends the build here
+    while !same(OPTIONS[at].name.as_bytes(), name) {
+        at += 1;
+    }
+    at
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 /// The options that `family` has, in the order of the table.
 pub fn of(family: &Family) -> impl Iterator<Item = &'static Row> + Clone {
     OPTIONS.iter().filter(|row| row.families.contain(family))
