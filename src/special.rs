@@ -134,11 +134,22 @@ fn fifo_aside<'a>(
     name.put(b".listen");
     let name = name.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
     let aside = own_directory(name)?;
+    // what a killed start has left; anything else that is called so makes the next step fail
+    if is_fifo_aside(&aside) {
+        let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
+    }
     let made = fifo_in(work, path, aside.as_raw_fd(), text, wish, old, refused);
     // what an exchange has brought, or what did not get its place
-    let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
+    if is_fifo_aside(&aside) {
+        let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
+    }
     let _ = unlinkat(AT_FDCWD, name, UnlinkatFlags::RemoveDir);
     made
+}
+
+fn is_fifo_aside(aside: &OwnedFd) -> bool {
+    sys::status_at(aside.as_raw_fd(), ASIDE)
+        .is_ok_and(|there| there.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
 /// A directory that only the caller can enter; one that a killed start has left is as good.

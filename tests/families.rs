@@ -403,6 +403,16 @@ fn what_is_no_fifo_is_left_alone() {
         .cwd(&dir.0)
         .run();
     assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
+    // a directory that is called as ours would be keeps what is in it
+    fs::create_dir(dir.path("fifo.listen")).unwrap();
+    fs::set_permissions(dir.path("fifo.listen"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(dir.path("fifo.listen/fifo"), "x").unwrap();
+    let ended = Run::new(LISTEN, ["-fifo:mode=644:./fifo", "true"])
+        .cwd(&dir.0)
+        .run();
+    let line = "listen: fatal: unable to open fifo ./fifo (label fifo): File exists\n";
+    assert_eq!((ended.stderr.as_str(), ended.code), (line, Some(111)));
+    assert_eq!(fs::read(dir.path("fifo.listen/fifo")).unwrap(), b"x");
     // what has the other name is somebody else's
     assert_eq!((mode(&fifo), mode(&dir.path("other"))), (0o666, 0o600));
 }

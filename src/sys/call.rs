@@ -257,18 +257,8 @@ pub fn read_link<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno>
 
 /// mkfifoat(3) of `name` in a directory, readable and writable for the caller alone.
 pub fn make_fifo(directory: RawFd, name: &CStr) -> Result<(), Errno> {
-    let make = || {
-        // SAFETY: the name is a C string.
-        Errno::result(unsafe { libc::mkfifoat(directory, name.as_ptr(), 0o600) }).map(drop)
-    };
-    match make() {
-        Err(Errno::EEXIST) => {
-            // SAFETY: as above.
-            Errno::result(unsafe { libc::unlinkat(directory, name.as_ptr(), 0) })?;
-            make()
-        }
-        made => made,
-    }
+    // SAFETY: the name is a C string.
+    Errno::result(unsafe { libc::mkfifoat(directory, name.as_ptr(), 0o600) }).map(drop)
 }
 
 /// openat(2) of `name` in a directory, never by a symbolic link, without close-on-exec.
