@@ -205,7 +205,7 @@ fn what_is_swapped_in_is_never_changed_and_removed_only_after_the_last_look() {
         "{swaps} swaps at a system call: no victim changed, {removed} removed by name after the last look"
     ));
     assert!(swaps > 300, "{swaps}");
-    assert!(removed < swaps / 10, "{removed} of {swaps}");
+    assert!(removed < swaps / 5, "{removed} of {swaps}");
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn nobody_connects_who_should_not_in_300_starts() {
     exposed(300);
 }
 
-/// Starts a holder of `path`: a program that is told by `-d 1` and waits for its standard input to end.
+/// Starts a holder of `path`, which tells on its standard output that it has it, and stays until it is killed.
 fn start(path: &Path, before: &[&str]) -> Child {
     let spec = format!("-unix::{}", path.display());
     let program = before.first().copied().unwrap_or(LISTEN);
@@ -443,7 +443,7 @@ fn start(path: &Path, before: &[&str]) -> Child {
     if !before.is_empty() {
         args.push(LISTEN);
     }
-    args.extend(["-d", "1", &spec, "/bin/sleep", "0.2"]);
+    args.extend(["-d", "1", &spec, "/bin/sleep", "9"]);
     Run::new(program, args).start()
 }
 
@@ -468,6 +468,8 @@ fn contend(rounds: usize, before: &[&str]) -> [usize; 3] {
         let ready = ran.iter().filter(|(_, ready)| *ready).count();
         counts[2 - ready] += 1;
         for (mut child, _) in ran {
+            // one that was refused is gone already
+            let _ = child.kill();
             child.wait().unwrap();
         }
     }
@@ -501,7 +503,7 @@ fn a_lock_keeps_two_starters_apart_where_they_would_race_for_a_stale_path() {
     let dir = Dir::new();
     let lock = dir.path("lock");
     // flock(1) of util-linux stands for s6-setlock and chpst -L: the lock is held by an inherited fd
-    let [both, one, none] = contend(15, &["/usr/bin/flock", "-n", &lock]);
+    let [both, one, none] = contend(15, &["/usr/bin/flock", "-n", "-F", &lock]);
     assert_eq!((both, one, none), (0, 15, 0));
     // without one, at least one runs, and mostly one alone
     let [both, one, none] = contend(15, &[]);
