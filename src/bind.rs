@@ -5,7 +5,7 @@ use crate::node::{self, Refused, Wish};
 use crate::output::Text;
 use crate::spec::address::{ANY, Address};
 use crate::spec::family::Addresses;
-use crate::spec::option::{self, V6ONLY_KERNEL, What, When};
+use crate::spec::option::{self, OPTIONS, V6ONLY_KERNEL, What, When};
 use crate::spec::value::Value;
 use crate::work::{Doing, Error, Problem, Work};
 use crate::{netns, path, sockopt, special, sys};
@@ -135,7 +135,7 @@ fn set_v6only<'a>(
         (None, Address::V6 { ip, .. }) => (*ip == [0; 16]).then_some(1),
         _ => None,
     };
-    let (Some(value), Some((_, row))) = (value, option::find(b"v6only")) else {
+    let (Some(value), Some(row)) = (value, OPTIONS.get(option::V6ONLY)) else {
         return Ok(());
     };
     let set = sys::set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, value);

@@ -5,10 +5,10 @@
 use crate::describe;
 use crate::environment::{LONGEST, Variable};
 use crate::exec::exec;
-use crate::failure::Failure;
+use crate::failure::{Failure, answer};
 use crate::inherited::{Inherited, VARIABLE};
 use crate::map::entries;
-use crate::output::{Output, Shown};
+use crate::output::Shown;
 use crate::rearrange;
 use crate::set::Key as _;
 use crate::spec::Label;
@@ -93,6 +93,17 @@ pub fn new_label(option: &str, label: &str) -> Result<String, Failure<'static>> 
     )))
 }
 
+/// The labels that `-l` lists.
+///
+/// # Errors
+/// The first that is no label.
+pub fn new_labels(list: &OsStr) -> Result<Vec<String>, Failure<'static>> {
+    let list = list.to_string_lossy();
+    list.split(',')
+        .map(|label| new_label("-l", label))
+        .collect()
+}
+
 /// Whether a text can be a label.
 pub fn is_label(text: &str) -> bool {
     crate::map::is_label(text.as_bytes())
@@ -110,11 +121,7 @@ pub fn invalid(text: String) -> Failure<'static> {
 
 /// `-h`, `-V`: a text on standard output, and the exit code.
 pub fn print(text: &str) -> Result<i32, Failure<'static>> {
-    let mut out = Output::new(1);
-    out.put(text.as_bytes());
-    out.finish()
-        .map(|()| 0)
-        .map_err(|errno| Failure::System("write to standard output", errno))
+    answer(|out| out.put(text.as_bytes()))
 }
 
 /// The inherited map, well formed; whether its fds are open is for the caller to check.

@@ -182,6 +182,18 @@ fn write_exec(f: &mut fmt::Formatter<'_>, no: &NoExec) -> fmt::Result {
     }
 }
 
+/// Writes an answer (`-h`, `-V`, `-n`) to standard output; the exit code.
+///
+/// # Errors
+/// Standard output does not take it.
+pub fn answer(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> {
+    let mut out = Output::new(1);
+    write(&mut out);
+    out.finish()
+        .map(|()| 0)
+        .map_err(|errno| Failure::System("write to standard output", errno))
+}
+
 /// Says that a command is not for a file with the set-user-ID or set-group-ID bit; the exit code.
 pub fn refuse_set_id(command: &'static str) -> i32 {
     let log = Log {

@@ -49,17 +49,16 @@ impl Wish {
         if self.mode.is_none() && !self.is_owned() {
             return make(None);
         }
-        // nothing forks here, so nobody else sees this umask
-        let inherited = sys::umask(0);
-        let full = self.mode.unwrap_or(self.default & !inherited);
-        let made = make(Some(if self.is_owned() { full & 0o700 } else { full }));
-        sys::umask(inherited);
-        made
+        sys::without_umask(|inherited| {
+            let full = self.mode.unwrap_or(self.default & !inherited);
+            make(Some(if self.is_owned() { full & 0o700 } else { full }))
+        })
     }
 
     /// The mode that it has in the end.
     pub fn full_mode(&self) -> u32 {
-        self.mode.unwrap_or_else(|| self.default & !current_umask())
+        let umask = || sys::without_umask(|inherited| inherited);
+        self.mode.unwrap_or_else(|| self.default & !umask())
     }
 }
 
@@ -157,13 +156,6 @@ pub fn change_owner(file: RawFd, wish: &Wish, refused: &mut Refused) -> Result<(
     Ok(())
 }
 
-/// umask(2) cannot be asked without being set.
-fn current_umask() -> u32 {
-    let mask = sys::umask(0);
-    sys::umask(mask);
-    mask
-}
-
 /// fchmodat2(2), or its older equivalent through /proc, where the kernel or a seccomp filter lacks it.
 pub fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
     sys::change_mode(node, mode).or_else(|errno| {
@@ -213,6 +205,11 @@ fn probe(path: &CStr) -> Result<(), Errno> {
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
 }
 
+/// Whether two names are of one file: device and inode.
+pub fn same(one: &libc::stat, other: &libc::stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
 /// Removes the node at `path` if it is the one that `socket` was bound to.
 ///
 /// Nothing tells of a failure: it happens on the way out, after another one was found.
@@ -220,7 +217,7 @@ pub fn remove(socket: RawFd, path: &CStr) {
     match pin(socket, path).map(|node| sys::status(node.as_raw_fd())) {
         // what is at the path is looked at last: from here on there is a name, and nothing better
         Ok(Ok(ours)) => match lstat(path) {
-            Ok(there) if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino) => {
+            Ok(there) if same(&ours, &there) => {
                 let _ = unlink(path);
             }
             _ => {}

@@ -40,10 +40,7 @@ pub fn make_parents<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<bool,
 fn make_directory<'a>(work: &mut Work<'a, '_>, path: &'a [u8], mode: u32) -> Result<(), Errno> {
     let text = PathText::from(path);
     let text = text.c_str().ok_or(Errno::ENAMETOOLONG)?;
-    let inherited = sys::umask(0);
-    let made = mkdir(text, Mode::from_bits_truncate(mode));
-    sys::umask(inherited);
-    match made {
+    match sys::without_umask(|_| mkdir(text, Mode::from_bits_truncate(mode))) {
         Err(Errno::EEXIST) => return Ok(()),
         made => made?,
     }

@@ -4,19 +4,16 @@
 
 use crate::environment::{Environment, LONGEST, Strings};
 use crate::exec::exec;
-use crate::failure::{Failure, Log};
+use crate::failure::{Failure, Log, answer};
 use crate::inherited::Inherited;
-use crate::output::Output;
 use crate::plan::{Plan, Request, Room};
-use crate::sys::{self, Arg, Static};
+use crate::sys::{self, Arg, List, Static};
 use crate::{help, make, print};
 
 static ROOM: Static<Room> = Static::new(Room::new());
 static MAP: Static<[u8; LONGEST + 1]> = Static::new([0; LONGEST + 1]);
 static STRINGS: Static<[u8; 4096]> = Static::new([0; 4096]);
 static POINTERS: Static<[Option<Arg<'static>>; 512]> = Static::new([None; 512]);
-
-type List = &'static [Option<Arg<'static>>];
 
 /// Does what `args` (the program's own name first) ask for; `usage` is said where they have no PROG. Called once: the
 /// exit code of what does not exec.
@@ -35,9 +32,9 @@ pub fn run(
     let inherited = Inherited::find(env);
     let text = inherited.as_ref().map_or("", |map| map.text);
     let mut plan = match Plan::read(args, text, room)? {
-        Request::Help(family) => return output(|out| help::listen(family, out)),
+        Request::Help(family) => return answer(|out| help::listen(family, out)),
         Request::Version => {
-            return output(|out| {
+            return answer(|out| {
                 out.put(concat!("listen ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())
             });
         }
@@ -51,7 +48,7 @@ pub fn run(
     let inherited = inherited?;
     plan.check(&inherited, env, room)?;
     if plan.dry_run {
-        return output(|out| print::plan(&plan, &room.numbers, out));
+        return answer(|out| print::plan(&plan, &room.numbers, out));
     }
     let mut strings = Strings::new(sys::room(&STRINGS, plan.text).map_err(no_memory)?);
     let pointers = sys::room(&POINTERS, env.len() + 2 + plan.variables).map_err(no_memory)?;
@@ -91,14 +88,6 @@ fn finish(
         env.finish()
     };
     Failure::Exec(exec(plan.prog, env, inherited))
-}
-
-fn output(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> {
-    let mut out = Output::new(1);
-    write(&mut out);
-    out.finish()
-        .map(|()| 0)
-        .map_err(|errno| Failure::System("write to standard output", errno))
 }
 
 fn no_memory(errno: nix::errno::Errno) -> Failure<'static> {

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::bind::{tell, wish};
-use crate::node::{self, Refused, Wish};
+use crate::node::{self, Refused, Wish, same};
 use crate::path;
-use crate::spec::option::{self, What};
+use crate::spec::option::{self, OPTIONS, What};
 use crate::spec::value::Value;
 use crate::sys;
 use crate::sys::QueueSize;
@@ -60,7 +60,7 @@ pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
     };
     tell(work, &refused);
     for (value, soft) in work.spec.given(option::PIPE_SIZE) {
-        if let (Value::Number(size), Some((_, row))) = (value, option::find(b"pipe-size")) {
+        if let (Value::Number(size), Some(row)) = (value, OPTIONS.get(option::PIPE_SIZE)) {
             let set = sys::set_pipe_size(file.as_raw_fd(), size);
             work.check(set, row, b"", soft)?;
         }
@@ -86,10 +86,6 @@ fn open_fifo<'a>(text: &CStr, there: &libc::stat) -> Result<OwnedFd, Error<'a>> 
     } else {
         Err(failed(Problem::Swapped))
     }
-}
-
-fn same(one: &libc::stat, other: &libc::stat) -> bool {
-    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 }
 
 /// A FIFO of the caller's, born with its mode.
@@ -135,28 +131,27 @@ fn fifo_aside<'a>(
     let name = name.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
     let aside = own_directory(name)?;
     // what a killed start has left; anything else that is called so makes the next step fail
-    if is_fifo_aside(&aside) {
-        let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
-    }
+    remove_aside(&aside);
     let made = fifo_in(work, path, aside.as_raw_fd(), text, wish, old, refused);
     // what an exchange has brought, or what did not get its place
-    if is_fifo_aside(&aside) {
-        let _ = unlinkat(&aside, ASIDE, UnlinkatFlags::NoRemoveDir);
-    }
+    remove_aside(&aside);
     let _ = unlinkat(AT_FDCWD, name, UnlinkatFlags::RemoveDir);
     made
 }
 
-fn is_fifo_aside(aside: &OwnedFd) -> bool {
-    sys::status_at(aside.as_raw_fd(), ASIDE)
-        .is_ok_and(|there| there.st_mode & libc::S_IFMT == libc::S_IFIFO)
+/// Removes the FIFO in the directory, and nothing else that has its name.
+fn remove_aside(aside: &OwnedFd) {
+    match sys::status_at(aside.as_raw_fd(), ASIDE) {
+        Ok(there) if there.st_mode & libc::S_IFMT == libc::S_IFIFO => {
+            let _ = unlinkat(aside, ASIDE, UnlinkatFlags::NoRemoveDir);
+        }
+        _ => {}
+    }
 }
 
 /// A directory that only the caller can enter; one that a killed start has left is as good.
 fn own_directory<'a>(name: &CStr) -> Result<OwnedFd, Error<'a>> {
-    let inherited = sys::umask(0);
-    let made = mkdir(name, Mode::S_IRWXU);
-    sys::umask(inherited);
+    let made = sys::without_umask(|_| mkdir(name, Mode::S_IRWXU));
     match made {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(failed_call(errno)),
@@ -357,9 +352,10 @@ pub fn adopt<'a>(work: &mut Work<'a, '_>, fd: RawFd) -> Result<RawFd, Error<'a>>
     };
     // nobody's standard error any more
     work.log.silent |= fd == 2;
-    if let (Some(nonblock), Some((_, row))) =
-        (work.spec.number(What::Nonblock), option::find(b"nonblock"))
-    {
+    if let (Some(nonblock), Some(row)) = (
+        work.spec.number(What::Nonblock),
+        OPTIONS.get(option::NONBLOCK),
+    ) {
         let set = sys::set_nonblock(placed, nonblock == 1);
         work.check(set, row, b"", work.spec.is_soft(What::Nonblock))?;
     }

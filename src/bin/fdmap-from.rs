@@ -4,7 +4,7 @@
 
 use lexopt::prelude::*;
 use listen_fd_map::convention::{self, CONVENTIONS, Convention, Found};
-use listen_fd_map::edit::{Chain, Entry, invalid, new_label, parser, print, prog, wrong_argument};
+use listen_fd_map::edit::{Chain, Entry, invalid, new_labels, parser, print, prog, wrong_argument};
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::naming::{grouped, sanitize};
 use listen_fd_map::sys::Start;
@@ -68,9 +68,7 @@ fn fdmap_from(start: &Start) -> Result<i32, Failure<'static>> {
             Short('r') | Long("required") => options.required = true,
             Short('k') | Long("keep-variables") => options.keep = true,
             Short('l') | Long("labels") => {
-                options.labels = Some(labels(
-                    &parser.value().map_err(wrong_argument)?.to_string_lossy(),
-                )?);
+                options.labels = Some(new_labels(&parser.value().map_err(wrong_argument)?)?);
             }
             Short('h') | Long("help") => return print(&help()),
             Short('V') | Long("version") => {
@@ -94,12 +92,6 @@ fn help() -> String {
         .map(|row| format!("  {:<15} {}\n", row.name, row.variables))
         .collect();
     format!("usage: {USAGE}\n{HELP}{rows}{EXAMPLES}")
-}
-
-fn labels(list: &str) -> Result<Vec<String>, Failure<'static>> {
-    list.split(',')
-        .map(|label| new_label("-l", label))
-        .collect()
 }
 
 /// Adds what the convention's variables say, and unsets them.

@@ -3,11 +3,11 @@
 #![forbid(unsafe_code)]
 
 use lexopt::prelude::*;
-use listen_fd_map::edit::{invalid, new_label, next_option, parser, print, rest, wrong_argument};
+use listen_fd_map::edit::{invalid, new_labels, next_option, parser, print, rest, wrong_argument};
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::output::Shown;
 use listen_fd_map::run;
-use listen_fd_map::sys::{self, Arg, Start};
+use listen_fd_map::sys::{self, List, Start};
 use listen_fd_map::unit::sockets::{self, Note};
 use listen_fd_map::unit::{Request, arguments, find};
 
@@ -72,13 +72,7 @@ fn listen_unit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
                 flags.extend(["-d".to_owned(), fd]);
             }
             Short('l') | Long("labels") => {
-                let list = parser.value().map_err(wrong_argument)?;
-                let list = list.to_string_lossy().into_owned();
-                let list: Result<Vec<String>, _> = list
-                    .split(',')
-                    .map(|label| new_label("-l", label))
-                    .collect();
-                labels = Some(list?);
+                labels = Some(new_labels(&parser.value().map_err(wrong_argument)?)?);
             }
             Long("accept") => request.accept = true,
             Long("user") => request.user = true,
@@ -109,8 +103,6 @@ fn listen_unit(start: &Start, log: &mut Log) -> Result<i32, Failure<'static>> {
     run::run(args.leak(), start.env, USAGE, log)
         .map_err(|failure| arguments::placed(failure, &sockets, &addresses))
 }
-
-type List = &'static [Option<Arg<'static>>];
 
 /// The leading operands that end in .socket, and PROG with its arguments. `--` ends the options, and after a file the
 /// files.

@@ -287,8 +287,8 @@ impl<'a> Spec<'a> {
                     "the label is too long for a group, whose members are called LABEL.0, LABEL.1, ...",
                 ));
             }
-            let reuseport = option::find(b"reuseport");
-            if let Some((at, row)) = reuseport {
+            let at = option::REUSEPORT;
+            if let Some(row) = OPTIONS.get(at) {
                 if self.set & 1 << at == 0 {
                     self.assign(row, at, Value::Number(1));
                 } else if self.values.get(at) == Some(&0) {

@@ -153,7 +153,7 @@ pub fn find(name: &[u8]) -> Option<(usize, &'static Row)> {
         .find(|(_, row)| row.name.as_bytes() == name)
 }
 
-/// The places of options whose values are read where they are used, found when this is compiled.
+/// The places of options that the code itself asks for, found when this is compiled.
 pub const NETNS: usize = place("netns");
 /// As [`NETNS`].
 pub const SYMLINK: usize = place("symlink");
@@ -161,6 +161,12 @@ pub const SYMLINK: usize = place("symlink");
 pub const JOIN: usize = place("join");
 /// As [`NETNS`].
 pub const PIPE_SIZE: usize = place("pipe-size");
+/// As [`NETNS`].
+pub const NONBLOCK: usize = place("nonblock");
+/// As [`NETNS`].
+pub const V6ONLY: usize = place("v6only");
+/// As [`NETNS`].
+pub const REUSEPORT: usize = place("reuseport");
 
 const fn place(name: &str) -> usize {
     let name = name.as_bytes();

@@ -210,10 +210,15 @@ pub fn bound_node(socket: RawFd) -> Result<OwnedFd, Errno> {
     owned(unsafe { libc::ioctl(socket, SIOCUNIXFILE as _, 0) })
 }
 
-/// umask(2): sets the mask and returns the one before. nix's own can panic.
-pub fn umask(mask: u32) -> u32 {
+/// Does `act` under a umask of 0, and tells it the mask that is there before and afterwards: umask(2), which cannot be asked
+/// without being set. Nothing forks here, so nobody else sees it. nix's own can panic.
+pub fn without_umask<T>(act: impl FnOnce(u32) -> T) -> T {
     // SAFETY: no memory is passed.
-    unsafe { libc::umask(mask) }
+    let inherited = unsafe { libc::umask(0) };
+    let done = act(inherited);
+    // SAFETY: as above.
+    unsafe { libc::umask(inherited) };
+    done
 }
 
 /// fchmod(2); on a socket it is the mode that its node will be born with (less the umask). nix's own borrows the fd in a

@@ -49,12 +49,15 @@ pub fn is_set_id() -> bool {
 #[repr(transparent)]
 pub struct Argv(*const Option<Arg<'static>>);
 
+/// Strings as execve(2) has them, with the terminating `None`, that live as long as the process.
+pub type List = &'static [Option<Arg<'static>>];
+
 /// The arguments and the environment that the process began with, each with its terminating `None`.
 pub struct Start {
     /// argv, the program's own name included.
-    pub args: &'static [Option<Arg<'static>>],
+    pub args: List,
     /// The environment, in order, duplicates and entries without `=` included.
-    pub env: &'static [Option<Arg<'static>>],
+    pub env: List,
 }
 
 /// Wraps argv and environ for [`main!`].

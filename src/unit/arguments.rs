@@ -7,9 +7,7 @@ use crate::failure::{Claim, Failure, Log};
 use crate::naming::{grouped, sanitize};
 use crate::output::Shown;
 use crate::spec::error::At;
-use crate::sys::Arg;
-
-type List = &'static [Option<Arg<'static>>];
+use crate::sys::{Arg, List};
 
 /// Arguments of `listen`, and the address of each socket among them.
 pub type Arguments = (Vec<Option<Arg<'static>>>, Vec<&'static [u8]>);

@@ -83,11 +83,7 @@ fn by_path(path: &Path, request: &Request, unit: &mut Unit) -> Result<(), Failur
         .flatten()
         .collect();
     let beside = path.parent().unwrap_or(Path::new(""));
-    let candidate = names.iter().map(|name| beside.join(name.full()));
-    let found = candidate
-        .clone()
-        .find(|path| path.symlink_metadata().is_ok());
-    let mut file = found.unwrap_or(path.clone());
+    let mut file = first(&[beside.to_owned()], &unit.name).unwrap_or(path.clone());
     for _ in 0..MOST_LINKS {
         let Some(target) = link(&file, request)? else {
             break;
@@ -161,19 +157,17 @@ fn drop_in_dir(dir: &Path, name: &Name) -> PathBuf {
 
 /// Where a user's own units are.
 fn user_dirs(unit: &Unit) -> Vec<PathBuf> {
-    let home = specifier::home(unit);
-    let of = |variable: &str, below: &str| {
-        let set = specifier::absolute(unit.env, variable);
-        set.or_else(|| Some(home.clone()? + below).filter(|_| !below.is_empty()))
+    let own = |variable: &str, below: &str| {
+        let dir = specifier::of_user(unit, variable, below).ok()?;
+        Some(Path::new(&dir).join("systemd/user"))
     };
-    let own = |dir: Option<String>| dir.map(|dir| Path::new(&dir).join("systemd/user"));
     let fixed = |dir: &str| Some(PathBuf::from(dir));
     [
-        own(of("XDG_CONFIG_HOME", "/.config")),
+        own("XDG_CONFIG_HOME", "/.config"),
         fixed("/etc/systemd/user"),
-        own(of("XDG_RUNTIME_DIR", "")),
+        own("XDG_RUNTIME_DIR", ""),
         fixed("/run/systemd/user"),
-        own(of("XDG_DATA_HOME", "/.local/share")),
+        own("XDG_DATA_HOME", "/.local/share"),
         fixed("/usr/local/share/systemd/user"),
         fixed("/usr/share/systemd/user"),
         fixed("/usr/local/lib/systemd/user"),

@@ -15,7 +15,7 @@ mod specifier;
 pub mod value;
 
 use crate::output::Shown;
-use crate::sys::Arg;
+use crate::sys::List;
 use name::Name;
 
 /// What is asked of all units.
@@ -27,7 +27,7 @@ pub struct Request {
     /// `--accept`: the program accepts connections itself.
     pub accept: bool,
     /// The environment.
-    pub env: &'static [Option<Arg<'static>>],
+    pub env: List,
 }
 
 /// A unit whose files are read.
@@ -41,7 +41,7 @@ pub struct Unit {
     /// Whether it is one of the user's manager.
     pub is_user: bool,
     /// The environment.
-    pub env: &'static [Option<Arg<'static>>],
+    pub env: List,
 }
 
 /// Text in a message.
@@ -50,7 +50,7 @@ fn text_of(bytes: &[u8]) -> String {
 }
 
 /// The value of a variable, where it is UTF-8.
-fn variable(env: &'static [Option<Arg<'static>>], name: &str) -> Option<String> {
+fn variable(env: List, name: &str) -> Option<String> {
     let mut strings = env.iter().flatten();
     let value = strings.find_map(|string| string.value_of(name.as_bytes()))?;
     value.to_str().ok().map(str::to_owned)

@@ -225,8 +225,8 @@ impl Reader<'_> {
 
     /// The settings of an option.
     fn settings(&self, what: What) -> &[Setting] {
-        let at = OPTIONS.iter().position(|row| row.what == what);
-        at.and_then(|at| self.options.get(at))
+        place(what)
+            .and_then(|at| self.options.get(at))
             .map_or(&[], Vec::as_slice)
     }
 
@@ -245,10 +245,8 @@ impl Reader<'_> {
         self.look_up_owners()?;
         // attributes of a queue count together only
         if self.settings(What::Maxmsg).is_empty() != self.settings(What::Msgsize).is_empty() {
-            for what in [What::Maxmsg, What::Msgsize] {
-                if let Some(at) = OPTIONS.iter().position(|row| row.what == what) {
-                    self.clear(at);
-                }
+            for at in [What::Maxmsg, What::Msgsize].into_iter().filter_map(place) {
+                self.clear(at);
             }
         }
         let has_v6 = std::fs::metadata("/proc/net/if_inet6").is_ok();
@@ -285,7 +283,7 @@ impl Reader<'_> {
     /// Both names have to be known, whether a socket takes them or not. A user without a group brings the group that the
     /// user database gives him.
     fn look_up_owners(&mut self) -> Result<(), Failure<'static>> {
-        let at = OPTIONS.iter().position(|row| row.what == What::Group);
+        let at = place(What::Group);
         let (user, group) = (self.settings(What::User), self.settings(What::Group));
         let unable = |what: &str, place: &str, errno| {
             Failure::System(format!("look up the {what} of {place}").leak(), errno)
@@ -356,6 +354,11 @@ impl Reader<'_> {
         options.extend(groups.map(|bit| format!("multicast={}", bit + 1)));
         options
     }
+}
+
+/// The place of an option in [`OPTIONS`].
+fn place(what: What) -> Option<usize> {
+    OPTIONS.iter().position(|row| row.what == what)
 }
 
 /// Whether it is a node in the file system that is made.

@@ -3,7 +3,7 @@
 
 use super::name::unescape;
 use super::{Unit, variable};
-use crate::sys::Arg;
+use crate::sys::List;
 use nix::unistd::{Gid, Group, Uid, User};
 
 /// Puts in what the specifiers of `text` stand for.
@@ -97,7 +97,10 @@ fn stands_for(letter: char, unit: &Unit) -> Result<String, String> {
             let short = |host: String| host.split('.').next().map(str::to_owned);
             known(host().and_then(short), "the host's short name")
         }
-        'v' => known(uname_release(), "the kernel's release"),
+        'v' => known(
+            first_line("/proc/sys/kernel/osrelease"),
+            "the kernel's release",
+        ),
         'm' => known(first_line("/etc/machine-id"), "the machine's id"),
         'b' => {
             let id = first_line("/proc/sys/kernel/random/boot_id");
@@ -117,7 +120,10 @@ fn stands_for(letter: char, unit: &Unit) -> Result<String, String> {
 }
 
 /// A directory of the user's: that of the variable, or the one below the home.
-fn of_user(unit: &Unit, name: &str, below: &str) -> Result<String, String> {
+///
+/// # Errors
+/// Neither is known.
+pub fn of_user(unit: &Unit, name: &str, below: &str) -> Result<String, String> {
     if let Some(path) = absolute(unit.env, name) {
         return Ok(path);
     }
@@ -128,7 +134,7 @@ fn of_user(unit: &Unit, name: &str, below: &str) -> Result<String, String> {
 }
 
 /// The value of a variable that holds an absolute path.
-pub fn absolute(env: &'static [Option<Arg<'static>>], name: &str) -> Option<String> {
+fn absolute(env: List, name: &str) -> Option<String> {
     variable(env, name).filter(|value| value.starts_with('/'))
 }
 
@@ -137,17 +143,13 @@ fn user() -> Option<User> {
 }
 
 /// The home of whoever runs it; of a user's own units that of HOME first.
-pub fn home(unit: &Unit) -> Option<String> {
+fn home(unit: &Unit) -> Option<String> {
     let set = unit.is_user.then(|| absolute(unit.env, "HOME")).flatten();
     set.or_else(|| user()?.dir.into_os_string().into_string().ok())
 }
 
 fn host() -> Option<String> {
     nix::unistd::gethostname().ok()?.into_string().ok()
-}
-
-fn uname_release() -> Option<String> {
-    first_line("/proc/sys/kernel/osrelease")
 }
 
 fn first_line(path: &str) -> Option<String> {
