@@ -175,7 +175,9 @@ impl Line {
             ([], None) => vec![7],
             (open, _) => open.to_vec(),
         };
-        let run = open.into_iter().fold(run, writable);
+        let run = open
+            .into_iter()
+            .fold(run, |run, fd| run.open_for(libc::O_RDWR, fd));
         match self.map {
             Some(map) => run.env("LISTEN_FD_MAP", map),
             None => run,
@@ -198,15 +200,20 @@ impl Line {
             calls.push(*call);
             Action::Go
         });
-        let code = if self.name.starts_with("no PROG") {
-            127
-        } else {
-            0
-        };
+        let code = self.code();
         assert_eq!(ended.code, Some(code), "{}: {ended:?}", self.name);
         Normal {
             calls,
             tree: tree(&dir.0),
+        }
+    }
+
+    /// How it ends where nothing fails.
+    fn code(&self) -> i32 {
+        if self.name.starts_with("no PROG") {
+            127
+        } else {
+            0
         }
     }
 
@@ -215,22 +222,7 @@ impl Line {
     }
 }
 
-/// Opens /dev/null for writing on `fd`.
-fn writable(run: Run, fd: i32) -> Run {
-    run.setup(move || {
-        // SAFETY: plain system calls; the path is a C string.
-        unsafe {
-            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
-            if null != fd {
-                libc::dup2(null, fd);
-                libc::close(null);
-            }
-        }
-        Ok(())
-    })
-}
-
-/// What stands below a directory: path, kind and mode, owner, inode.
+/// What stands below a directory: path, kind and mode, owner.
 fn tree(dir: &Path) -> BTreeMap<String, (u32, u32, u32)> {
     let mut found = BTreeMap::new();
     let mut left = vec![dir.to_owned()];
@@ -603,8 +595,7 @@ fn inject(
         libc::SYS_lstat,
         libc::SYS_newfstatat,
     ];
-    let undoing = line.name.starts_with("no PROG")
-        && (removes.contains(&at.number) || is_identity(at.number));
+    let undoing = line.code() == 127 && (removes.contains(&at.number) || is_identity(at.number));
     if before != tree(&dir.0) && !undoing {
         return wrong("something is left");
     }
@@ -704,11 +695,7 @@ fn all_killed(lines: &[Line]) {
             });
             assert_eq!(ended.code, None, "{}: {at:?}", line.name);
             let next = line.run(&dir).run();
-            let code = if line.name.starts_with("no PROG") {
-                127
-            } else {
-                0
-            };
+            let code = line.code();
             assert_eq!(next.code, Some(code), "{}: {at:?}: {next:?}", line.name);
             kills += 1;
         }

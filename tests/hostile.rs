@@ -10,16 +10,12 @@ use common::{
     report,
 };
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::Resource;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-
-fn limited(run: Run, resource: Resource, value: u64) -> Run {
-    run.setup(move || setrlimit(resource, value, value).map_err(io::Error::from))
-}
 
 /// Ends with the exec of /bin/true, or with one line and a code of ours, and leaves what the directory had.
 #[track_caller]
@@ -53,7 +49,7 @@ fn little_room_is_enough_or_said() {
         let dir = Dir::new();
         let run = Run::new(LISTEN, ["-unix:mode=0600:./a", "-fifo::./f", "/bin/true"]);
         assert!(
-            ends_well(limited(run, resource, value), &dir, &[]),
+            ends_well(run.limited(resource, value), &dir, &[]),
             "{resource:?}"
         );
         assert_eq!(dir.names(), ["a", "f"]);
@@ -71,7 +67,7 @@ fn little_room_is_enough_or_said() {
                 "/bin/true",
             ],
         );
-        ends_well(limited(run, Resource::RLIMIT_NOFILE, files), &dir, &[]);
+        ends_well(run.limited(Resource::RLIMIT_NOFILE, files), &dir, &[]);
     }
 }
 
@@ -81,7 +77,8 @@ fn little_memory_is_enough_or_said() {
     for megabytes in [8, 16, 64] {
         let dir = Dir::new();
         let run = Run::new(LISTEN, ["-unix::./a", "/bin/true"]);
-        let ended = limited(run, Resource::RLIMIT_AS, megabytes << 20)
+        let ended = run
+            .limited(Resource::RLIMIT_AS, megabytes << 20)
             .cwd(&dir.0)
             .run();
         let loader = ended
@@ -106,7 +103,7 @@ fn a_hundred_thousand_variables_and_long_arguments_pass() {
         let run = variables
             .iter()
             .fold(run, |run, (name, value)| run.env(name, value));
-        limited(run, Resource::RLIMIT_STACK, 64 << 20)
+        run.limited(Resource::RLIMIT_STACK, 64 << 20)
     };
     let long = "y".repeat(100_000);
     let got = report(
@@ -139,7 +136,7 @@ fn a_hundred_thousand_variables_and_long_arguments_pass() {
 fn a_hundred_thousand_variables_pass() {
     let prepare = |run: Run| {
         let run = (0..100_000).fold(run, |run, at| run.env(&format!("V{at}"), "x"));
-        limited(run, Resource::RLIMIT_STACK, 64 << 20)
+        run.limited(Resource::RLIMIT_STACK, 64 << 20)
     };
     let got = report(LISTEN, &["-tcp::127.0.0.1:0"], prepare);
     assert_eq!(got.env().len(), 100_001);

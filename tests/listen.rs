@@ -7,6 +7,7 @@ mod common;
 
 use common::{Dir, LISTEN, Run, refused, report};
 use nix::libc;
+use nix::sys::resource::Resource;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -182,17 +183,7 @@ fn claims_that_cannot_be_are_refused_before_anything_is_made() {
         line(&["-tcp:fd=5:0", "-udp:fd=5:0"], |run| run),
         "listen: fatal: -udp:fd=5:0: fd 5 is claimed twice\n"
     );
-    let limited = |run: Run| {
-        run.setup(|| {
-            let limit = libc::rlimit {
-                rlim_cur: 64,
-                rlim_max: 64,
-            };
-            // SAFETY: plain system call on a live value.
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-            Ok(())
-        })
-    };
+    let limited = |run: Run| run.limited(Resource::RLIMIT_NOFILE, 64);
     assert_eq!(
         line(&["-tcp:fd=64:0"], limited),
         "listen: fatal: -tcp:fd=64:0: fd 64 is not below the open-file limit, 64 (ulimit -n)\n"

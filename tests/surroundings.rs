@@ -7,6 +7,7 @@ mod common;
 
 use common::{Dir, LISTEN, Run, example, report};
 use nix::libc;
+use nix::sys::resource::Resource;
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -231,17 +232,7 @@ fn a_link_local_address_needs_an_interface_that_exists() {
 #[test]
 fn running_out_of_fds_is_said_and_undone() {
     let dir = Dir::new();
-    let limit = |run: Run| {
-        run.setup(|| {
-            let limit = libc::rlimit {
-                rlim_cur: 4,
-                rlim_max: 4,
-            };
-            // SAFETY: plain system call on a live value.
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-            Ok(())
-        })
-    };
+    let limit = |run: Run| run.limited(Resource::RLIMIT_NOFILE, 4);
     let ended = limit(Run::new(LISTEN, ["-unix::./a", "-tcp::0", "true"]).cwd(&dir.0)).run();
     let want = "listen: fatal: unable to create tcp 0 (label tcp): Too many open files (raise the open-file limit: ulimit -n)\n";
     assert_eq!((ended.stderr.as_str(), ended.code), (want, Some(111)));

@@ -7,7 +7,7 @@ compared field by field; so is what `listen` makes of the lines that `listen-uni
 import json, os, random, re, shutil, signal, subprocess, sys, tempfile
 
 bin_dir, lab_dir = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-count, seed = int((sys.argv + [0, 0, 0, 300])[3] if len(sys.argv) > 3 else 300), int(sys.argv[4]) if len(sys.argv) > 4 else 1
+count, seed = (int(sys.argv[at]) if len(sys.argv) > at else default for at, default in ((3, 300), (4, 1)))
 work = tempfile.mkdtemp(prefix='lfm-agree-')
 os.chmod(work, 0o755)
 env = dict(os.environ, LAB_STATE=work + '/state')
@@ -150,7 +150,6 @@ def addresses():
     units = []
     for number, parts in enumerate(lines):
         # a line of an address, "show", the exit code, what a service got
-        text, show, code = (part.strip() for part in parts[:3])
         unit = 'e%d.socket' % number
         text = '[Socket]\n%s\n' % parts[0].rstrip()
         place('e%d' % number, unit, text)

@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
 
 pub const LISTEN: &str = env!("CARGO_BIN_EXE_listen");
 pub const LISTEN_UNIT: &str = env!("CARGO_BIN_EXE_listen-unit");
@@ -151,10 +152,15 @@ impl Run {
 
     /// Opens /dev/null on `fd` in the child.
     pub fn open(self, fd: RawFd) -> Self {
+        self.open_for(libc::O_RDONLY, fd)
+    }
+
+    /// Opens /dev/null on `fd` in the child, with these flags.
+    pub fn open_for(self, flags: i32, fd: RawFd) -> Self {
         self.setup(move || {
             // SAFETY: plain system calls; the path is a C string.
             unsafe {
-                let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+                let null = libc::open(c"/dev/null".as_ptr(), flags);
                 if null != fd {
                     libc::dup2(null, fd);
                     libc::close(null);
@@ -162,6 +168,11 @@ impl Run {
             }
             Ok(())
         })
+    }
+
+    /// Sets a limit of the child, the soft and the hard one.
+    pub fn limited(self, resource: Resource, value: u64) -> Self {
+        self.setup(move || setrlimit(resource, value, value).map_err(io::Error::from))
     }
 
     /// Runs without any privilege: where the tests run as root, as a root that has no capabilities (SECBIT_NOROOT of
