@@ -5,7 +5,7 @@ use crate::node::{self, Refused, Wish};
 use crate::output::Text;
 use crate::spec::address::{ANY, Address};
 use crate::spec::family::Addresses;
-use crate::spec::option::{self, OPTIONS, V6ONLY_KERNEL, What, When};
+use crate::spec::option::{self, OPTIONS, V6ONLY_KERNEL, When};
 use crate::spec::value::Value;
 use crate::work::{Doing, Error, Problem, Work};
 use crate::{netns, path, sockopt, special, sys};
@@ -44,8 +44,8 @@ fn socket<'a>(work: &mut Work<'a, '_>) -> Result<RawFd, Error<'a>> {
         }
     }
     sockopt::set(work, socket, domain, When::AfterBind)?;
-    if work.spec.family.listens && work.spec.number(What::Listen) != Some(0) {
-        let backlog = work.spec.number(What::Backlog).unwrap_or(-1);
+    if work.spec.family.listens && work.spec.number(option::LISTEN) != Some(0) {
+        let backlog = work.spec.number(option::BACKLOG).unwrap_or(-1);
         sys::listen(socket, backlog).map_err(|errno| Error::system(Doing::Listen, errno))?;
     }
     Ok(socket)
@@ -64,7 +64,7 @@ fn create<'a>(work: &Work<'a, '_>) -> Result<(OwnedFd, i32, Address<'a>), Error<
     match (create_in(work, domain, protocol), address) {
         (Err(error), Address::Any { port })
             if error.problem == Problem::System(Errno::EAFNOSUPPORT)
-                && work.spec.number(What::V6only) != Some(1) =>
+                && work.spec.number(option::V6ONLY) != Some(1) =>
         {
             let address = Address::V4 { ip: [0; 4], port };
             create_in(work, libc::AF_INET, protocol).map(|socket| (socket, libc::AF_INET, address))
@@ -76,7 +76,7 @@ fn create<'a>(work: &Work<'a, '_>) -> Result<(OwnedFd, i32, Address<'a>), Error<
 /// socket(2), in the namespace of the spec if it has one.
 fn create_in<'a>(work: &Work<'a, '_>, domain: i32, protocol: i32) -> Result<OwnedFd, Error<'a>> {
     let family = work.spec.family;
-    let nonblock = if work.spec.number(What::Nonblock) == Some(1) {
+    let nonblock = if work.spec.number(option::NONBLOCK) == Some(1) {
         libc::SOCK_NONBLOCK
     } else {
         0
@@ -127,7 +127,7 @@ fn set_v6only<'a>(
     domain: i32,
     address: &Address,
 ) -> Result<(), Error<'a>> {
-    let value = match (work.spec.number(What::V6only), address) {
+    let value = match (work.spec.number(option::V6ONLY), address) {
         _ if domain != libc::AF_INET6 => None,
         (Some(V6ONLY_KERNEL), _) => None,
         (Some(asked), _) => Some(asked),
@@ -139,7 +139,7 @@ fn set_v6only<'a>(
         return Ok(());
     };
     let set = sys::set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, value);
-    work.check(set, row, b"", work.spec.is_soft(What::V6only))
+    work.check(set, row, b"", work.spec.is_soft(option::V6ONLY))
 }
 
 /// bind(2) to what is not in the file system.
@@ -199,13 +199,13 @@ fn bind_path<'a>(work: &mut Work<'a, '_>, socket: RawFd, path: &'a [u8]) -> Resu
 pub fn wish(work: &Work, default: u32) -> Wish {
     let spec = work.spec;
     Wish {
-        mode: spec.number(What::Mode).map(|mode| mode as u32),
+        mode: spec.number(option::MODE).map(|mode| mode as u32),
         user: work.names.user,
         group: work.names.group,
-        replace: spec.number(What::Unlink) != Some(0),
-        mode_soft: spec.is_soft(What::Mode),
-        user_soft: spec.is_soft(What::User),
-        group_soft: spec.is_soft(What::Group),
+        replace: spec.number(option::UNLINK) != Some(0),
+        mode_soft: spec.is_soft(option::MODE),
+        user_soft: spec.is_soft(option::USER),
+        group_soft: spec.is_soft(option::GROUP),
         default,
     }
 }

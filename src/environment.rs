@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::inherited::VARIABLE;
+use crate::output::digits;
 use crate::set::Key;
 use crate::spec::Label;
-use crate::sys::Arg;
+use crate::sys::{Arg, Buffer};
 use core::ffi::CStr;
 use core::fmt::{self, Write as _};
 
@@ -17,12 +18,11 @@ pub struct Variable<'a> {
     pub kind: Kind,
 }
 
-/// How a variable is named, and what it tells. 0 is not among the values, so that a table without variables is all
-/// zeroes and takes no room in the binary.
+/// How a variable is named, and what it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `<LABEL>_FD`, the number of the fd
-    Fd = 1,
+    Fd,
     /// `<LABEL>_ADDR`, the local address
     Addr,
     /// The name as it is, the number of the fd
@@ -89,76 +89,58 @@ impl fmt::Display for Variable<'_> {
 pub const LONGEST: usize = 131_071;
 
 /// `NAME=value` strings, one after the other, in a room that was measured before.
-pub struct Strings<'a> {
-    free: &'a mut [u8],
-    len: usize,
-}
+pub struct Strings<'a>(Buffer<'a, u8>);
 
 impl<'a> Strings<'a> {
     /// No string yet.
-    pub fn new(room: &'a mut [u8]) -> Self {
-        Strings { free: room, len: 0 }
+    pub fn new(room: Buffer<'a, u8>) -> Self {
+        Strings(room)
     }
 
     /// Adds bytes to the string that is being written.
     pub fn put(&mut self, bytes: impl IntoIterator<Item = u8>) {
-        for byte in bytes {
-            if let Some(place) = self.free.get_mut(self.len) {
-                *place = byte;
-                self.len += 1;
-            }
-        }
+        // end() tells where there was no room
+        bytes.into_iter().for_each(|byte| {
+            self.0.push(byte);
+        });
     }
 
-    /// Adds a number.
-    pub fn put_number(&mut self, number: i32) {
-        // put() does not fail
-        let _ = write!(self, "{number}");
+    /// Adds the number of an fd.
+    pub fn put_fd(&mut self, fd: i32) {
+        self.put(digits(fd.unsigned_abs()));
     }
 
     /// What was written since the last end.
     pub fn written(&self) -> &[u8] {
-        self.free.get(..self.len).unwrap_or_default()
+        &self.0
     }
 
     /// Takes back what was written since the last end.
     pub fn drop_written(&mut self) {
-        self.len = 0;
+        self.0.clear();
     }
 
     /// Ends the string; `None` if the room was too small for it.
     pub fn end(&mut self) -> Option<Arg<'a>> {
-        let room = core::mem::take(&mut self.free);
-        let (string, rest) =
-            room.split_at_mut_checked(core::mem::take(&mut self.len).checked_add(1)?)?;
-        self.free = rest;
-        *string.last_mut()? = 0;
-        CStr::from_bytes_with_nul(string).ok().map(Arg::from)
-    }
-}
-
-impl fmt::Write for Strings<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.put(text.bytes());
-        Ok(())
+        if !self.0.push(0) {
+            return None;
+        }
+        CStr::from_bytes_with_nul(self.0.part()).ok().map(Arg::from)
     }
 }
 
 /// The list that execve(2) is given.
-pub struct Environment<'a, 'b> {
-    list: &'b mut [Option<Arg<'a>>],
-    len: usize,
-}
+pub struct Environment<'a>(Buffer<'a, Option<Arg<'a>>>);
 
-impl<'a, 'b> Environment<'a, 'b> {
+impl<'a> Environment<'a> {
     /// What was inherited, in its order; `map` takes the place of an inherited map or else comes after it. The room has
     /// two places more than `inherited` has, and one for each variable that is to come.
     pub fn new(
-        room: &'b mut [Option<Arg<'a>>],
+        room: Buffer<'a, Option<Arg<'a>>>,
         inherited: &[Option<Arg<'a>>],
         map: Arg<'a>,
     ) -> Self {
-        let mut env = Environment { list: room, len: 0 };
+        let mut env = Environment(room);
         let mut map = Some(map);
         for &variable in inherited.iter().flatten() {
             let is_map = variable.value_of(VARIABLE).is_some();
@@ -176,25 +158,20 @@ impl<'a, 'b> Environment<'a, 'b> {
 
     /// Adds a variable at the end.
     pub fn push(&mut self, variable: Arg<'a>) {
-        if let Some(place) = self.list.get_mut(self.len) {
-            *place = Some(variable);
-            self.len += 1;
-        }
+        self.0.push(Some(variable));
     }
 
     /// The list with its terminating `None`.
-    pub fn finish(self) -> &'b [Option<Arg<'a>>] {
-        match self.list.get_mut(self.len) {
-            Some(place) => *place = None,
-            None => return &[],
-        }
-        self.list.get(..=self.len).unwrap_or_default()
+    pub fn finish(mut self) -> &'a [Option<Arg<'a>>] {
+        self.0.push(None);
+        self.0.part()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::Memory;
 
     #[test]
     fn variables_are_named_after_labels() {
@@ -238,8 +215,8 @@ mod tests {
             ),
             (list(&[]), vec!["LISTEN_FD_MAP=a=3", "X=1"]),
         ] {
-            let mut room = vec![None; inherited.len() + 2];
-            let mut env = Environment::new(&mut room, &inherited, map);
+            let room = Memory::new().buffer(inherited.len() + 2).unwrap();
+            let mut env = Environment::new(room, &inherited, map);
             env.push(Arg::from(c"X=1"));
             let list = env.finish();
             assert_eq!(texts(list), want);
@@ -249,10 +226,9 @@ mod tests {
 
     #[test]
     fn strings_end_with_nul_and_never_leave_their_room() {
-        let mut room = [b'x'; 12];
-        let mut strings = Strings::new(&mut room);
+        let mut strings = Strings::new(Memory::new().buffer(12).unwrap());
         strings.put(*b"A_FD=");
-        strings.put_number(17);
+        strings.put_fd(17);
         assert_eq!(strings.end().map(Arg::bytes), Some(&b"A_FD=17"[..]));
         strings.put(*b"LONG=");
         assert!(strings.end().is_none());

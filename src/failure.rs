@@ -61,7 +61,7 @@ pub enum Claim<'a> {
     /// An fd that two claim.
     Twice(RawFd),
     /// An fd of the inherited map.
-    InMap(RawFd, &'a str),
+    InMap(RawFd, Label<'a>),
     /// An fd that is not open.
     Closed(RawFd),
     /// An fd that cannot be, under this limit.

@@ -8,26 +8,28 @@ use crate::failure::{Claim, Failure, Log};
 use crate::inherited::{Inherited, VARIABLE};
 use crate::output::Shown;
 use crate::place::Places;
-use crate::plan::{Plan, Room};
+use crate::plan::Plan;
 use crate::set::Key as _;
 use crate::spec::address::Address;
 use crate::spec::family::Addresses;
 use crate::spec::{Label, Spec, Subject};
-use crate::sys::{self, Arg};
-use crate::work::{Doing, Error, Work};
+use crate::sys::{self, Arg, Buffer};
+use crate::trail::Trail;
+use crate::work::{Doing, Error, LookedUp, Work};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
 
-/// Makes every socket of the plan and puts it in its place; writes the new value of the map. What is made in the file
-/// system is in the trail of the room.
+/// Makes every socket of the plan and puts it in its place; writes the new value of the map, and tells where each was
+/// placed. What is made in the file system is in the trail.
 ///
 /// # Errors
 /// The first socket that could not be made.
 pub fn sockets<'a>(
     plan: &Plan<'a>,
     inherited: &Inherited<'a>,
-    room: &mut Room<'a>,
     map: &mut Strings,
+    placed: &mut Buffer<RawFd>,
+    trail: &mut Trail<'a>,
     log: &mut Log,
 ) -> Result<(), Failure<'a>> {
     map.put(
@@ -38,37 +40,36 @@ pub fn sockets<'a>(
             .chain(inherited.text.bytes()),
     );
     let mut places = Places::new();
-    let mut placed = room.placed.iter_mut();
     let mut first = inherited.text.is_empty();
-    for ((_, spec), &names) in plan.specs().zip(&room.names) {
+    let mut names = plan.names.iter().copied();
+    for spec in plan.specs.iter() {
+        let names = names.next().unwrap_or(LookedUp::NOTHING);
         let mut port = None;
         for (member, label) in spec.labels().enumerate() {
             let mut work = Work {
-                spec: &spec,
+                spec,
                 names,
                 claimed: spec.claims(member),
                 port,
                 places: &mut places,
-                taken: &room.numbers,
-                trail: &mut room.trail,
+                taken: &plan.taken,
+                trail,
                 log,
             };
-            let failed = |error| Failure::Socket(Subject::new(&spec, label), error);
+            let failed = |error| Failure::Socket(Subject::new(spec, label), error);
             let fd = bind::open(&mut work).map_err(failed)?;
             if member == 0 && spec.count() > 1 {
                 port = bind::port_to_share(&work, fd)
                     .map_err(|errno| failed(Error::system(Doing::Name, errno)))?;
             }
             if plan.verbose {
-                say(&spec, label, fd, log)
+                say(spec, label, fd, log)
                     .map_err(|errno| failed(Error::system(Doing::Name, errno)))?;
             }
-            if let Some(place) = placed.next() {
-                *place = fd;
-            }
+            placed.push(fd);
             let comma = (!first).then_some(b',').into_iter();
             map.put(comma.chain(label.bytes()).chain([b'=']));
-            map.put_number(fd);
+            map.put_fd(fd);
             first = false;
         }
     }
@@ -110,31 +111,32 @@ fn local_address(spec: &Spec, fd: RawFd) -> Result<describe::LocalAddress, Errno
 /// A variable that turns out to be set to something else, an address that the kernel does not tell.
 pub fn variables<'a>(
     plan: &Plan<'a>,
-    room: &Room<'a>,
+    placed: &[RawFd],
     inherited: &'a [Option<Arg<'a>>],
     strings: &mut Strings<'a>,
-    env: &mut Environment<'a, '_>,
+    env: &mut Environment<'a>,
 ) -> Result<(), Failure<'a>> {
     if plan.variables == 0 {
         return Ok(());
     }
     let sockets = plan
-        .specs()
-        .flat_map(|(written, spec)| spec.labels().map(move |label| (written, spec, label)));
-    for ((written, spec, label), &fd) in sockets.zip(&room.placed) {
-        for variable in plan.variables_of(&spec, label) {
+        .specs
+        .iter()
+        .flat_map(|spec| spec.labels().map(move |label| (spec, label)));
+    for ((spec, label), &fd) in sockets.zip(placed) {
+        for variable in plan.variables_of(spec, label) {
             strings.put(variable.bytes().chain([b'=']));
             let name_len = strings.written().len();
             match variable.kind {
-                Kind::Fd | Kind::Named => strings.put_number(fd),
+                Kind::Fd | Kind::Named => strings.put_fd(fd),
                 Kind::Addr => match (spec.family.addresses, spec.address) {
                     (Addresses::Fifo | Addresses::File, Address::Path(path)) => {
                         strings.put(path.iter().copied());
                     }
                     _ => {
-                        let address = local_address(&spec, fd).map_err(|errno| {
+                        let address = local_address(spec, fd).map_err(|errno| {
                             let error = Error::system(Doing::Name, errno);
-                            Failure::Socket(Subject::new(&spec, label), error)
+                            Failure::Socket(Subject::new(spec, label), error)
                         })?;
                         strings.put(address.bytes().iter().copied());
                     }
@@ -162,7 +164,7 @@ pub fn variables<'a>(
             match set {
                 Some(value) if !same(&value) => {
                     return Err(Failure::Claim(
-                        written.at(),
+                        spec.written.at(),
                         Claim::SetVariable(variable, value.to_bytes()),
                     ));
                 }

@@ -125,6 +125,20 @@ impl<const ROOM: usize> fmt::Write for Text<ROOM> {
     }
 }
 
+/// The decimal digits of a number.
+pub fn digits(number: u32) -> impl Iterator<Item = u8> + Clone {
+    let (mut room, mut rest, mut unused) = ([b'0'; 10], number, 10);
+    for place in room.iter_mut().rev() {
+        *place += (rest % 10) as u8;
+        rest /= 10;
+        unused -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    room.into_iter().skip(unused)
+}
+
 /// Bytes of the outside world in a message: on one line, and not too many of them.
 pub struct Shown<'a>(pub &'a [u8]);
 
@@ -170,6 +184,14 @@ pub fn put_shell_word<'a>(out: &mut Output, parts: impl Iterator<Item = &'a [u8]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 1, 9, 10, 99, 100, 16_383, u32::MAX] {
+            let text: Vec<u8> = digits(number).collect();
+            assert_eq!(text, number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn shown_bytes_stay_on_one_line_and_are_cut() {

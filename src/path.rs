@@ -1,7 +1,7 @@
 //! What stands around a path: its parent directories, and the links to it.
 #![forbid(unsafe_code)]
 
-use crate::spec::option::{self, What};
+use crate::spec::option;
 use crate::spec::value::Value;
 use crate::trail::PathText;
 use crate::work::{Doing, Error, Problem, Work};
@@ -20,7 +20,7 @@ use std::os::fd::AsRawFd;
 /// # Errors
 /// The first that cannot be made.
 pub fn make_parents<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<bool, Error<'a>> {
-    let Some(mode) = work.spec.number(What::Dirmode) else {
+    let Some(mode) = work.spec.number(option::DIRMODE) else {
         return Ok(false);
     };
     let slashes = path
@@ -30,7 +30,7 @@ pub fn make_parents<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<bool,
     for (at, _) in slashes {
         let parent = path.get(..at).unwrap_or_default();
         match make_directory(work, parent, mode as u32) {
-            Err(errno) if work.spec.is_soft(What::Dirmode) => work.not_applied("dirmode", errno),
+            Err(errno) if work.spec.is_soft(option::DIRMODE) => work.not_applied("dirmode", errno),
             made => made.map_err(|errno| Error::system(Doing::Directory(parent), errno))?,
         }
     }

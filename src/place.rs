@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub const MOST: usize = 16_384;
 
 /// Numbers that are spoken for.
-pub type Numbers = Set<RawFd, { 2 * MOST }>;
+pub type Numbers<'a> = Set<'a, RawFd>;
 
 /// Hands out numbers. `taken` has, in each call, every number that a spec claims.
 pub struct Places {

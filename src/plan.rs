@@ -10,49 +10,14 @@ use crate::place::{MOST, Numbers, Places};
 use crate::set::{Full, Key as _, Set};
 use crate::spec::error::At;
 use crate::spec::family::Family;
-use crate::spec::option::What;
+use crate::spec::option;
 use crate::spec::value::owner_number;
-use crate::spec::{Label, Spec, Written};
-use crate::sys::{self, Arg};
-use crate::trail::{self, Trail};
+use crate::spec::{Label, Spec};
+use crate::sys::{self, Arg, Buffer, Memory};
 use crate::work::LookedUp;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::RawFd;
-
-/// The memory of a plan, most of which is never touched.
-pub struct Room<'a> {
-    labels: Set<Label<'a>, { 2 * MOST }>,
-    variables: Set<Variable<'a>, { 4 * MOST }>,
-    /// Numbers that specs claim and that the inherited map has.
-    pub numbers: Numbers,
-    /// What was looked up for each spec.
-    pub names: [LookedUp; MOST],
-    /// Where each socket was placed.
-    pub placed: [RawFd; MOST],
-    /// What was made in the file system.
-    pub trail: Trail<'a>,
-}
-
-impl Room<'_> {
-    /// Empty room.
-    pub const fn new() -> Self {
-        Room {
-            labels: Set::new(),
-            variables: Set::new(),
-            numbers: Set::new(),
-            names: [LookedUp::NOTHING; MOST],
-            placed: [0; MOST],
-            trail: Trail::new(),
-        }
-    }
-}
-
-impl Default for Room<'_> {
-    fn default() -> Self {
-        Room::new()
-    }
-}
 
 /// What the command line asks for.
 pub enum Request<'a> {
@@ -66,7 +31,12 @@ pub enum Request<'a> {
 
 /// A command line all of whose specs can be bound, as far as the text tells.
 pub struct Plan<'a> {
-    start: Walk<'a>,
+    /// What is to be made, in order.
+    pub specs: Buffer<'a, Spec<'a>>,
+    /// What was looked up for each spec, nothing at all where none names anybody.
+    pub names: Buffer<'a, LookedUp>,
+    /// Numbers that specs claim and that the inherited map has.
+    pub taken: Numbers<'a>,
     /// PROG and its arguments.
     pub prog: &'a [Option<Arg<'a>>],
     /// `-e`
@@ -87,34 +57,34 @@ pub struct Plan<'a> {
     pub text: usize,
     /// The bytes of the labels in the map.
     labels: usize,
-    claims: bool,
+    /// How many numbers the specs claim at most.
+    claims: usize,
     names_variables: bool,
     /// Whether a user or a group is named.
     pub looks_up: bool,
-    /// What may be made in the file system at most.
-    traces: usize,
+    /// How many things may be made in the file system at most.
+    pub traces: usize,
     /// Whether a variable is set already, to what it will say.
     pub set_already: bool,
 }
+
+/// The longest number of an fd, in digits.
+const LONGEST_FD: usize = 10;
 
 /// The longest value of a variable: `LocalAddress` has 128 bytes.
 const LONGEST_VALUE: usize = 128;
 
 impl<'a> Plan<'a> {
-    /// Reads the command line; no system call is made.
+    /// Reads the command line; the system is asked for nothing but memory, and only for a long one.
     pub fn read(
         args: &'a [Option<Arg<'a>>],
-        inherited: &str,
-        room: &mut Room<'a>,
+        memory: &mut Memory<'a>,
     ) -> Result<Request<'a>, Failure<'a>> {
-        let grouped = args.iter().flatten().any(|arg| has_count(arg.bytes()));
-        let sockets = if grouped { MOST } else { args.len() };
-        let most = sockets.saturating_add(inherited.len() / 4);
-        room.labels.expect(most);
-        room.numbers.expect(most);
-        let mut walk = Walk::new(args);
         let mut plan = Plan {
-            start: walk,
+            // as many as there are arguments, if that many can be
+            specs: memory.buffer(args.len().min(MOST))?,
+            names: Buffer::none(),
+            taken: Numbers::none(),
             prog: &[],
             env: false,
             addr: false,
@@ -125,12 +95,13 @@ impl<'a> Plan<'a> {
             variables: 0,
             text: 0,
             labels: 0,
-            claims: false,
+            claims: 0,
             names_variables: false,
             looks_up: false,
             traces: 0,
             set_already: false,
         };
+        let mut walk = Walk::new(args);
         for item in walk.by_ref() {
             match item.map_err(Failure::Argument)? {
                 Item::Flag(Flag::Env) => plan.env = true,
@@ -143,11 +114,9 @@ impl<'a> Plan<'a> {
                     return Err(Failure::Claim(At::One(b"-d"), Claim::Repeated));
                 }
                 Item::Notify(fd) => plan.notify = Some(fd),
-                Item::Spec(written) => plan.add(
-                    &written,
-                    &Spec::parse(&written).map_err(Failure::Spec)?,
-                    room,
-                )?,
+                Item::Spec(written) => {
+                    plan.add(Spec::parse(&written).map_err(Failure::Spec)?)?;
+                }
                 Item::Option(text) if plan.sockets == 0 => {
                     return Err(Failure::Claim(At::Two(b"-o", text), Claim::NoSpec));
                 }
@@ -158,45 +127,23 @@ impl<'a> Plan<'a> {
         Ok(Request::Listen(plan))
     }
 
-    fn add(
-        &mut self,
-        written: &Written<'a>,
-        spec: &Spec<'a>,
-        room: &mut Room<'a>,
-    ) -> Result<(), Failure<'a>> {
-        let claim = |claim| Failure::Claim(written.at(), claim);
-        self.sockets += spec.count();
+    fn add(&mut self, spec: Spec<'a>) -> Result<(), Failure<'a>> {
+        let count = spec.count();
+        self.sockets += count;
         self.traces += spec.traces();
-        if self.sockets > MOST || self.traces > trail::ROOM {
-            return Err(Failure::TooMany);
-        }
-        for (member, label) in spec.labels().enumerate() {
-            if !room.labels.insert(label)? {
-                return Err(claim(Claim::Label(label)));
+        if spec.has(option::FD) {
+            if spec.claims(count - 1).is_none() {
+                return Err(Failure::Claim(spec.written.at(), Claim::TooHigh));
             }
-            self.labels += label.bytes().count();
-            // an fd that is adopted is spoken for where it was, too
-            for fd in spec.claims(member).into_iter().chain(spec.moves_from()) {
-                self.claims = true;
-                if !room.numbers.insert(fd)? {
-                    return Err(claim(Claim::Twice(fd)));
-                }
-            }
+            self.claims += count;
         }
-        if spec.number(What::Fd).is_some() && spec.claims(spec.count() - 1).is_none() {
-            return Err(claim(Claim::TooHigh));
-        }
+        self.claims += usize::from(spec.adopts().is_some());
         self.names_variables |= spec.env.is_some();
         self.looks_up |= spec.user.is_some() || spec.group.is_some();
+        if self.sockets > MOST || !self.specs.push(spec) {
+            return Err(Failure::TooMany);
+        }
         Ok(())
-    }
-
-    /// Every spec, once more, with its arguments.
-    pub fn specs(&self) -> impl Iterator<Item = (Written<'a>, Spec<'a>)> + use<'a> {
-        self.start.filter_map(|item| match item {
-            Ok(Item::Spec(written)) => Some((written, Spec::parse(&written).ok()?)),
-            _ => None,
-        })
     }
 
     /// The variables that tell of one socket.
@@ -212,64 +159,81 @@ impl<'a> Plan<'a> {
             .chain(spec.env.map(Variable::named))
     }
 
-    /// Holds the plan against the environment and the inherited map, and asks the system what can be asked without
-    /// making anything. The order matters: claimed numbers are checked last, because looking up a user may leave a
-    /// file of the name service open.
+    /// Holds the specs against each other, the environment and the inherited map, and asks the system what can be asked
+    /// without making anything. The order matters: claimed numbers are checked last, because looking up a user may leave
+    /// a file of the name service open.
     pub fn check(
         &mut self,
         inherited: &Inherited<'a>,
         env: &'a [Option<Arg<'a>>],
-        room: &mut Room<'a>,
+        memory: &mut Memory<'a>,
     ) -> Result<(), Failure<'a>> {
-        self.check_inherited(inherited, room)?;
+        self.check_unique(inherited, memory)?;
+        inherited.check_open().map_err(Failure::Inherited)?;
         self.check_notify(inherited)?;
         if self.looks_up {
-            self.look_up(&mut room.names)?;
+            self.look_up(memory)?;
         }
-        if self.claims {
+        if self.claims > 0 {
             self.check_claims()?;
         }
         if self.env || self.addr || self.names_variables {
-            self.check_variables(env, room)?;
+            self.check_variables(env, memory)?;
         }
-        self.check_length(inherited, room)
+        self.check_length(inherited)
     }
 
-    fn check_inherited(
-        &self,
+    /// No label and no number is taken twice, by specs or by the inherited map.
+    fn check_unique(
+        &mut self,
         inherited: &Inherited<'a>,
-        room: &mut Room<'a>,
+        memory: &mut Memory<'a>,
     ) -> Result<(), Failure<'a>> {
+        let entries = inherited.entries().count();
+        let mut labels = Set::new(memory, self.sockets + entries)?;
+        if self.claims + entries > 0 {
+            self.taken = Numbers::new(memory, self.claims + entries)?;
+        }
+        for spec in self.specs.iter() {
+            let claim = |claim| Failure::Claim(spec.written.at(), claim);
+            for (member, label) in spec.labels().enumerate() {
+                if !labels.insert(label)? {
+                    return Err(claim(Claim::Label(label)));
+                }
+                self.labels += label.bytes().count();
+                // an fd that is adopted is spoken for where it was, too
+                for fd in spec.claims(member).into_iter().chain(spec.moves_from()) {
+                    if !self.taken.insert(fd)? {
+                        return Err(claim(Claim::Twice(fd)));
+                    }
+                }
+            }
+        }
         for (at, label, fd) in inherited.entries() {
-            if !room.labels.insert(Label::new(label.as_bytes()))? {
-                let taken = |ours: &Label| ours.bytes().eq(label.bytes());
-                let ours = self
-                    .specs()
-                    .find(|(_, spec)| spec.labels().any(|ours| taken(&ours)));
+            let label = Label::new(label.as_bytes());
+            if !labels.insert(label)? {
+                let is_it = |ours: Label| ours.bytes().eq(label.bytes());
+                let ours = self.specs.iter().find(|spec| spec.labels().any(is_it));
                 return Err(match ours {
-                    Some((written, _)) => Failure::Claim(
-                        written.at(),
-                        Claim::InheritedLabel(Label::new(label.as_bytes())),
-                    ),
+                    Some(spec) => Failure::Claim(spec.written.at(), Claim::InheritedLabel(label)),
                     None => Failure::Inherited(inherited.repeated(at, true)),
                 });
             }
-            if !room.numbers.insert(fd)? {
-                let ours = self.specs().find(|(_, spec)| spec.takes(fd));
-                return Err(match ours {
-                    Some((written, _)) => Failure::Claim(written.at(), Claim::InMap(fd, label)),
+            if !self.taken.insert(fd)? {
+                return Err(match self.specs.iter().find(|spec| spec.takes(fd)) {
+                    Some(spec) => Failure::Claim(spec.written.at(), Claim::InMap(fd, label)),
                     None => Failure::Inherited(inherited.repeated(at, false)),
                 });
             }
         }
-        inherited.check_open().map_err(Failure::Inherited)
+        Ok(())
     }
 
     fn check_notify(&self, inherited: &Inherited<'a>) -> Result<(), Failure<'a>> {
         let Some(fd) = self.notify else { return Ok(()) };
         let claim = |claim| Err(Failure::Claim(At::One(b"-d"), claim));
         if let Some((_, label, _)) = inherited.entries().find(|&(_, _, of)| of == fd) {
-            return claim(Claim::InMap(fd, label));
+            return claim(Claim::InMap(fd, Label::new(label.as_bytes())));
         }
         if !sys::is_open(fd) {
             claim(Claim::Closed(fd))
@@ -278,7 +242,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn look_up(&self, names: &mut [LookedUp]) -> Result<(), Failure<'a>> {
+    fn look_up(&mut self, memory: &mut Memory<'a>) -> Result<(), Failure<'a>> {
+        self.names = memory.buffer(self.specs.len())?;
         let mut users = Names {
             what: "user",
             ask: sys::user_id,
@@ -289,9 +254,9 @@ impl<'a> Plan<'a> {
             ask: sys::group_id,
             last: None,
         };
-        for ((written, spec), name) in self.specs().zip(names) {
-            let claim = |claim| Failure::Claim(written.at(), claim);
-            *name = LookedUp {
+        for spec in self.specs.iter() {
+            let claim = |claim| Failure::Claim(spec.written.at(), claim);
+            self.names.push(LookedUp {
                 user: spec
                     .user
                     .map(|user| users.id(user))
@@ -302,7 +267,7 @@ impl<'a> Plan<'a> {
                     .map(|group| groups.id(group))
                     .transpose()
                     .map_err(claim)?,
-            };
+            });
         }
         Ok(())
     }
@@ -311,8 +276,8 @@ impl<'a> Plan<'a> {
         let limit = getrlimit(Resource::RLIMIT_NOFILE)
             .map_err(|errno| Failure::System("read the open-file limit", errno))?
             .0;
-        for (written, spec) in self.specs() {
-            let claim = |claim| Err(Failure::Claim(written.at(), claim));
+        for spec in self.specs.iter() {
+            let claim = |claim| Err(Failure::Claim(spec.written.at(), claim));
             if let Some(fd) = spec.adopts() {
                 if self.notify == Some(fd) {
                     return claim(Claim::Twice(fd));
@@ -341,14 +306,15 @@ impl<'a> Plan<'a> {
     fn check_variables(
         &mut self,
         env: &'a [Option<Arg<'a>>],
-        room: &mut Room<'a>,
+        memory: &mut Memory<'a>,
     ) -> Result<(), Failure<'a>> {
-        room.variables.expect(self.sockets.saturating_mul(3));
-        for (written, spec) in self.specs() {
+        let mut variables = Set::new(memory, self.sockets * 3)?;
+        for spec in self.specs.iter() {
             for label in spec.labels() {
-                for variable in self.variables_of(&spec, label) {
-                    if !room.variables.insert(variable)? {
-                        return Err(Failure::Claim(written.at(), Claim::Variable(variable)));
+                for variable in self.variables_of(spec, label) {
+                    if !variables.insert(variable)? {
+                        let at = spec.written.at();
+                        return Err(Failure::Claim(at, Claim::Variable(variable)));
                     }
                     self.variables += 1;
                     // "=", the value (an address of the kernel's, or a path as it is written) and NUL
@@ -363,37 +329,30 @@ impl<'a> Plan<'a> {
                 .split(|&b| b == b'=')
                 .next()
                 .unwrap_or_default();
-            if room.variables.contains(Variable::named(name)) {
-                self.check_set(name, *string, room)?;
+            if variables.contains(Variable::named(name)) {
+                self.set_already = true;
+                self.check_set(name, *string)?;
             }
         }
         Ok(())
     }
 
     /// A variable that is set already has to say what it would say.
-    fn check_set(
-        &mut self,
-        name: &'a [u8],
-        string: Arg<'a>,
-        room: &Room<'a>,
-    ) -> Result<(), Failure<'a>> {
+    fn check_set(&self, name: &'a [u8], string: Arg<'a>) -> Result<(), Failure<'a>> {
         let Some(value) = string.value_of(name) else {
             return Ok(());
         };
         let value = value.to_bytes();
-        self.set_already = true;
-        for (written, spec, label, fd) in self.foreseen(&room.numbers) {
-            for variable in self.variables_of(&spec, label) {
+        for (spec, label, fd) in self.foreseen() {
+            for variable in self.variables_of(spec, label) {
                 let said = match variable.kind {
                     Kind::Fd => crate::map::parse_fd(value) == Some(fd),
                     Kind::Addr => spec.address.is_written(value),
                     Kind::Named => false,
                 };
                 if !said && variable.bytes().eq(name.iter().copied()) {
-                    return Err(Failure::Claim(
-                        written.at(),
-                        Claim::SetVariable(variable, value),
-                    ));
+                    let at = spec.written.at();
+                    return Err(Failure::Claim(at, Claim::SetVariable(variable, value)));
                 }
             }
         }
@@ -401,46 +360,40 @@ impl<'a> Plan<'a> {
     }
 
     /// The map fits into one string of the environment.
-    fn check_length(&self, inherited: &Inherited<'a>, room: &Room<'a>) -> Result<(), Failure<'a>> {
-        const LONGEST_FD: usize = 10;
-        let rest = VARIABLE.len() + 1 + inherited.text.len() + self.labels + 2 * self.sockets;
-        if rest + LONGEST_FD * self.sockets <= LONGEST {
+    fn check_length(&self, inherited: &Inherited<'a>) -> Result<(), Failure<'a>> {
+        if self.map_length(inherited) <= LONGEST {
             return Ok(());
         }
         let digits = |fd: RawFd| fd.checked_ilog10().map_or(1, |log| log as usize + 1);
-        let numbers: usize = self
-            .foreseen(&room.numbers)
-            .map(|(_, _, _, fd)| digits(fd))
-            .sum();
+        let numbers: usize = self.foreseen().map(|(_, _, fd)| digits(fd)).sum();
         // a comma before each entry, but not before the first of an empty map
         let first = usize::from(inherited.text.is_empty() && self.sockets > 0);
-        if rest + numbers - first <= LONGEST {
+        if self.map_length(inherited) - LONGEST_FD * self.sockets + numbers - first <= LONGEST {
             Ok(())
         } else {
             Err(Failure::TooMany)
         }
     }
 
-    /// Every socket, and the number that it would get now.
-    pub fn foreseen<'b>(
-        &self,
-        taken: &'b Numbers,
-    ) -> impl Iterator<Item = (Written<'a>, Spec<'a>, Label<'a>, RawFd)> + use<'a, 'b> {
+    /// The length of the string `LISTEN_FD_MAP=...` at most, in bytes without its NUL.
+    pub fn map_length(&self, inherited: &Inherited<'a>) -> usize {
+        // LABEL=FD and a comma
+        let entries = self.labels + (2 + LONGEST_FD) * self.sockets;
+        VARIABLE.len() + 1 + inherited.text.len() + entries
+    }
+
+    /// Every socket: its spec, its label, and the number that it would get now.
+    pub fn foreseen(&self) -> impl Iterator<Item = (&Spec<'a>, Label<'a>, RawFd)> {
         let mut places = Places::new();
-        let sockets = self.specs().flat_map(|(written, spec)| {
+        let sockets = self.specs.iter().flat_map(|spec| {
             let members = spec.labels().enumerate();
-            members.map(move |(member, label)| (written, spec, label, member))
+            members.map(move |(member, label)| (spec, label, member))
         });
-        sockets.map(move |(written, spec, label, member)| {
+        sockets.map(move |(spec, label, member)| {
             let asked = spec.claims(member).or(spec.adopts());
-            (written, spec, label, places.foresee(asked, taken))
+            (spec, label, places.foresee(asked, &self.taken))
         })
     }
-}
-
-/// Whether an argument may ask for a group, which has more sockets than arguments.
-fn has_count(argument: &[u8]) -> bool {
-    argument.windows(5).any(|word| word == b"count")
 }
 
 /// Looks names up, and the same name only once in a row.
@@ -467,6 +420,12 @@ impl<'a> Names<'a> {
         };
         self.last = Some((name, id));
         Ok(id)
+    }
+}
+
+impl From<Errno> for Failure<'_> {
+    fn from(errno: Errno) -> Self {
+        Failure::System("get memory", errno)
     }
 }
 

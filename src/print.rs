@@ -2,17 +2,16 @@
 #![forbid(unsafe_code)]
 
 use crate::output::{Output, Text, put_shell_word};
-use crate::place::Numbers;
 use crate::plan::Plan;
-use crate::spec::option::What;
-use crate::spec::{OptionText, Spec, Written};
+use crate::spec::option;
+use crate::spec::{OptionText, Spec};
 use core::fmt::Write as _;
 use std::os::fd::RawFd;
 
 /// Prints each spec, with the number that it claims, or where `plan` is verbose would take now.
-pub fn plan<'a>(plan: &Plan<'a>, taken: &Numbers, out: &mut Output) {
-    let mut foreseen = plan.foreseen(taken).map(|(_, _, _, fd)| fd);
-    for (written, spec) in plan.specs() {
+pub fn plan(plan: &Plan, out: &mut Output) {
+    let mut foreseen = plan.foreseen().map(|(_, _, fd)| fd);
+    for spec in plan.specs.iter() {
         let mut numbers = (&mut foreseen).take(spec.count());
         let first = numbers.next();
         // fd= of a group is its first number, if the others follow it
@@ -22,16 +21,15 @@ pub fn plan<'a>(plan: &Plan<'a>, taken: &Numbers, out: &mut Output) {
             so_far && follows == Some(fd)
         });
         let number = first.filter(|_| plan.verbose && in_a_row && spec.adopts().is_none());
-        spec_in_full(&written, &spec, number.or(spec.number(What::Fd)), out);
+        spec_in_full(spec, number.or(spec.number(option::FD)), out);
     }
 }
 
-fn spec_in_full(written: &Written, spec: &Spec, number: Option<RawFd>, out: &mut Output) {
-    let list = written.parts().map_or(&b""[..], |parts| parts.list);
+fn spec_in_full(spec: &Spec, number: Option<RawFd>, out: &mut Output) {
     let moved = |option: &OptionText| matches!(option.name, b"label" | b"fd");
     let others = || {
-        written
-            .options(list)
+        spec.written
+            .options(spec.list)
             .map(|(_, option)| option)
             .filter(|option| !moved(option))
     };

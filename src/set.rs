@@ -1,6 +1,9 @@
-//! Which labels, variables and numbers are taken: hash sets of a fixed room, so that ten thousand sockets cost
+//! Which labels, variables and numbers are taken: hash sets of a measured room, so that ten thousand sockets cost
 //! ten thousand look-ups and not their square.
 #![forbid(unsafe_code)]
+
+use crate::sys::{Buffer, Memory};
+use nix::errno::Errno;
 
 /// What can be looked up: its bytes are what is compared.
 pub trait Key: Copy {
@@ -20,12 +23,10 @@ impl Key for i32 {
     }
 }
 
-/// A set of at most `ROOM` keys (a power of two). Only the first part of the room is used where few are expected, so
-/// that few pages are touched.
-pub struct Set<K, const ROOM: usize> {
-    slots: [Option<K>; ROOM],
-    /// How much of the room is used, a power of two; 0, so that an empty set is all zeroes, for all of it.
-    used: usize,
+/// A set of keys in a room that was measured before: twice as many slots as keys, so that searches end soon.
+pub struct Set<'a, K> {
+    /// A power of two of them, or none.
+    slots: Buffer<'a, Option<K>>,
     len: usize,
 }
 
@@ -33,27 +34,28 @@ pub struct Set<K, const ROOM: usize> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
 
-impl<K: Key, const ROOM: usize> Set<K, ROOM> {
-    /// The empty set.
-    pub const fn new() -> Self {
+impl<'a, K: Key> Set<'a, K> {
+    /// The empty set, that stays empty.
+    pub fn none() -> Self {
         Set {
-            slots: [None; ROOM],
-            used: 0,
+            slots: Buffer::none(),
             len: 0,
         }
     }
 
-    /// Says how many keys will come at most; to be called while the set is empty.
-    pub fn expect(&mut self, most: usize) {
-        let slots = most
-            .saturating_mul(2)
-            .checked_next_power_of_two()
-            .unwrap_or(ROOM);
-        self.used = slots.clamp(8, ROOM);
+    /// The empty set, for at most `most` keys.
+    ///
+    /// # Errors
+    /// What mmap(2) said.
+    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, Errno> {
+        let slots = most.saturating_mul(2).checked_next_power_of_two();
+        let mut slots = memory.buffer(slots.ok_or(Errno::ENOMEM)?.max(2))?;
+        slots.fill(None);
+        Ok(Set { slots, len: 0 })
     }
 
     fn mask(&self) -> usize {
-        (if self.used == 0 { ROOM } else { self.used }) - 1
+        self.slots.len().saturating_sub(1)
     }
 
     /// Whether no key is in it.
@@ -97,38 +99,33 @@ impl<K: Key, const ROOM: usize> Set<K, ROOM> {
     }
 }
 
-impl<K: Key, const ROOM: usize> Default for Set<K, ROOM> {
-    fn default() -> Self {
-        Set::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_set_holds_each_key_once_and_says_when_it_is_full() {
-        let mut set = Set::<i32, 16>::new();
+        let mut set = Set::new(&mut Memory::new(), 15).unwrap();
         assert!(!set.contains(1));
-        for key in 0..15 {
+        for key in 0..31 {
             assert_eq!(set.insert(key), Ok(true));
             assert_eq!(set.insert(key), Ok(false));
         }
-        assert!((0..15).all(|key| set.contains(key)));
-        assert!(!set.contains(15));
-        assert_eq!(set.insert(15), Err(Full));
+        assert!((0..31).all(|key| set.contains(key)));
+        assert!(!set.contains(31));
+        assert_eq!(set.insert(31), Err(Full));
         assert_eq!(set.insert(3), Ok(false));
     }
 
     #[test]
-    fn a_set_uses_little_of_its_room_for_few_keys_and_still_keeps_them_apart() {
-        let mut set = Set::<&[u8], 1024>::new();
-        set.expect(3);
+    fn a_set_keeps_texts_apart_and_one_without_room_is_empty() {
+        let mut set = Set::<&[u8]>::new(&mut Memory::new(), 3).unwrap();
         for key in [&b"udp"[..], b"tcp", b"tls"] {
             assert_eq!(set.insert(key), Ok(true));
         }
         assert_eq!(set.insert(b"tcp"), Ok(false));
-        assert!(set.slots[8..].iter().all(Option::is_none));
+        let mut none = Set::none();
+        assert!(!none.contains(1));
+        assert_eq!(none.insert(1), Err(Full));
     }
 }

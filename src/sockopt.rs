@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::output::Text;
-use crate::spec::option::{Both, How, Name, Row, What, When};
+use crate::spec::option::{self, Both, How, Name, Row, What, When};
 use crate::spec::value::{Group, GroupAddress, Value, unsigned};
 use crate::sys;
 use crate::work::{Error, Work};
@@ -20,8 +20,7 @@ pub fn set<'a>(
     domain: i32,
     now: When,
 ) -> Result<(), Error<'a>> {
-    let due = |what| matches!(what, What::Option(when, _) if when == now);
-    for (row, value, soft) in work.spec.settings(due) {
+    for (row, value, soft) in work.spec.settings(option::at(now)) {
         if let What::Option(_, how) = row.what {
             one(work, socket, domain, row, how, value, soft)?;
         }

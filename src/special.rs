@@ -4,7 +4,7 @@
 use crate::bind::{tell, wish};
 use crate::node::{self, Refused, Wish, same};
 use crate::path;
-use crate::spec::option::{self, OPTIONS, What};
+use crate::spec::option::{self, OPTIONS};
 use crate::spec::value::Value;
 use crate::sys;
 use crate::sys::QueueSize;
@@ -32,7 +32,7 @@ fn failed_call<'a>(errno: Errno) -> Error<'a> {
 
 /// The file on its number, with O_NONBLOCK only if that was asked for: it was opened with it, so as to wait for nobody.
 fn finish<'a>(work: &mut Work<'a, '_>, file: OwnedFd) -> Result<RawFd, Error<'a>> {
-    if work.spec.number(What::Nonblock) != Some(1) {
+    if work.spec.number(option::NONBLOCK) != Some(1) {
         sys::set_nonblock(file.as_raw_fd(), false).map_err(failed_call)?;
     }
     work.place(file)
@@ -237,10 +237,10 @@ pub fn file<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
         let flags = access | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         open(text, flags, Mode::empty())
     };
-    let writable = work.spec.number(What::Writable) == Some(1);
+    let writable = work.spec.number(option::WRITABLE) == Some(1);
     let opened = if writable {
         match open(OFlag::O_RDWR) {
-            Err(errno) if work.spec.is_soft(What::Writable) => {
+            Err(errno) if work.spec.is_soft(option::WRITABLE) => {
                 work.not_applied("writable", errno);
                 open(OFlag::O_RDONLY)
             }
@@ -267,7 +267,7 @@ pub fn queue<'a>(work: &mut Work<'a, '_>, name: &'a [u8]) -> Result<RawFd, Error
     let text = PathText::from(name);
     let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
     let (wish, mut refused) = (wish(work, 0o666), Refused::default());
-    let nonblock = if work.spec.number(What::Nonblock) == Some(1) {
+    let nonblock = if work.spec.number(option::NONBLOCK) == Some(1) {
         libc::O_NONBLOCK
     } else {
         0
@@ -299,14 +299,14 @@ pub fn queue<'a>(work: &mut Work<'a, '_>, name: &'a [u8]) -> Result<RawFd, Error
 }
 
 fn is_soft_size(work: &Work) -> bool {
-    work.spec.is_soft(What::Maxmsg) || work.spec.is_soft(What::Msgsize)
+    work.spec.is_soft(option::MAXMSG) || work.spec.is_soft(option::MSGSIZE)
 }
 
 /// The size that is asked for, with the kernel's default for what is not: mq_overview(7).
 fn asked_size(work: &Work) -> Option<QueueSize> {
     let (messages, bytes) = (
-        work.spec.number(What::Maxmsg),
-        work.spec.number(What::Msgsize),
+        work.spec.number(option::MAXMSG),
+        work.spec.number(option::MSGSIZE),
     );
     if messages.is_none() && bytes.is_none() {
         return None;
@@ -330,7 +330,7 @@ fn existing<'a>(work: &Work<'a, '_>, name: &CStr, nonblock: i32) -> Result<Owned
     let queue = sys::open_queue(name, nonblock).map_err(failed_call)?;
     let size = sys::queue_size(queue.as_raw_fd()).map_err(failed_call)?;
     let differs = |what, is| work.spec.number(what).is_some_and(|asked| asked != is);
-    if differs(What::Maxmsg, size.messages) || differs(What::Msgsize, size.bytes) {
+    if differs(option::MAXMSG, size.messages) || differs(option::MSGSIZE, size.bytes) {
         if !is_soft_size(work) {
             return Err(failed(Problem::Size(size)));
         }
@@ -353,11 +353,11 @@ pub fn adopt<'a>(work: &mut Work<'a, '_>, fd: RawFd) -> Result<RawFd, Error<'a>>
     // nobody's standard error any more
     work.log.silent |= fd == 2;
     if let (Some(nonblock), Some(row)) = (
-        work.spec.number(What::Nonblock),
+        work.spec.number(option::NONBLOCK),
         OPTIONS.get(option::NONBLOCK),
     ) {
         let set = sys::set_nonblock(placed, nonblock == 1);
-        work.check(set, row, b"", work.spec.is_soft(What::Nonblock))?;
+        work.check(set, row, b"", work.spec.is_soft(option::NONBLOCK))?;
     }
     Ok(placed)
 }

@@ -1,26 +1,24 @@
 //! What a command has made in the file system, in order, so that it can be removed again where a later step fails.
 #![forbid(unsafe_code)]
 
+use crate::node;
 use crate::output::Text;
 use crate::spec::value::LONGEST_PATH;
-use crate::{node, sys};
+use crate::sys::{self, Buffer, Memory};
 use core::ffi::CStr;
+use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::stat::lstat;
 use nix::unistd::{UnlinkatFlags, unlink, unlinkat};
 use std::os::fd::RawFd;
 
-/// The most that one command leaves a trail of.
-pub const ROOM: usize = 65_536;
-
 /// A path with its NUL.
 pub type PathText = Text<{ LONGEST_PATH + 1 }>;
 
 /// What was made, in order.
 pub struct Trail<'a> {
-    made: [Option<Trace<'a>>; ROOM],
-    len: usize,
+    made: Buffer<'a, Trace<'a>>,
 }
 
 #[derive(Clone, Copy)]
@@ -33,11 +31,11 @@ struct Trace<'a> {
     inode: (u64, u64),
 }
 
-/// How it is known again. 0 is not among the values, so that an empty trail is all zeroes and takes no room in the binary.
+/// How it is known again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// As the node that a socket was bound to.
-    Socket = 1,
+    Socket,
     /// By device and inode.
     Inode,
     /// As a queue, which has nothing but its name.
@@ -45,12 +43,13 @@ enum Kind {
 }
 
 impl<'a> Trail<'a> {
-    /// Nothing yet.
-    pub const fn new() -> Self {
-        Trail {
-            made: [None; ROOM],
-            len: 0,
-        }
+    /// Nothing yet, of at most `most` things.
+    ///
+    /// # Errors
+    /// What mmap(2) said.
+    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, Errno> {
+        let made = memory.buffer(most)?;
+        Ok(Trail { made })
     }
 
     /// `socket` was bound to `path`.
@@ -69,22 +68,18 @@ impl<'a> Trail<'a> {
     }
 
     fn push(&mut self, path: &'a [u8], kind: Kind, socket: RawFd, inode: (u64, u64)) {
-        // a plan that could need more room was refused
-        if let Some(place) = self.made.get_mut(self.len) {
-            *place = Some(Trace {
-                path,
-                kind,
-                socket,
-                inode,
-            });
-            self.len += 1;
-        }
+        // the plan said how many there are at most
+        self.made.push(Trace {
+            path,
+            kind,
+            socket,
+            inode,
+        });
     }
 
     /// Removes everything, last things first. Nothing tells of a failure: another one was found before.
     pub fn undo(&mut self) {
-        let made = self.made.get_mut(..self.len).unwrap_or_default();
-        for trace in made.iter_mut().rev().filter_map(Option::take) {
+        for trace in self.made.part().iter().rev() {
             let path = PathText::from(trace.path);
             match (path.c_str(), trace.kind) {
                 (Some(path), Kind::Socket) => node::remove(trace.socket, path),
@@ -93,13 +88,6 @@ impl<'a> Trail<'a> {
                 (None, _) => {}
             }
         }
-        self.len = 0;
-    }
-}
-
-impl Default for Trail<'_> {
-    fn default() -> Self {
-        Trail::new()
     }
 }
 

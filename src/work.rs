@@ -45,7 +45,7 @@ pub struct Work<'a, 'b> {
     /// Where fds go.
     pub places: &'b mut Places,
     /// The numbers that are spoken for.
-    pub taken: &'b Numbers,
+    pub taken: &'b Numbers<'a>,
     /// What was made in the file system.
     pub trail: &'b mut Trail<'a>,
     /// Where warnings go.

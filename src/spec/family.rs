@@ -141,6 +141,16 @@ impl Families {
         self.0 & family.bit.0 != 0
     }
 
+    /// The place of a set of one family among the families.
+    pub const fn place(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
+
+    /// Whether the family at this place is in the set.
+    pub const fn has_place(self, place: usize) -> bool {
+        self.0 >> place & 1 != 0
+    }
+
     /// The families of the set, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = &'static Family> + Clone {
         FAMILIES.iter().filter(move |family| self.contain(family))

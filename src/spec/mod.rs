@@ -13,7 +13,7 @@ pub mod value;
 
 use crate::argv::{Item, Walk};
 use crate::map::LONGEST_LABEL;
-use crate::output::Shown;
+use crate::output::{Shown, digits};
 use crate::set::Key;
 use address::{Address, cut};
 use core::fmt;
@@ -192,6 +192,9 @@ impl<'a> OptionText<'a> {
     }
 }
 
+/// What options that nobody gives are set to, where they are.
+const DEFAULT: i32 = 1;
+
 /// A spec that can be bound: every option is one that its family and address have, every value in its range.
 #[derive(Clone, Copy)]
 pub struct Spec<'a> {
@@ -209,13 +212,13 @@ pub struct Spec<'a> {
     pub group: Option<&'a [u8]>,
     /// `env=`
     pub env: Option<&'a [u8]>,
-    written: Written<'a>,
-    list: &'a [u8],
-    /// Numbers by place in [`OPTIONS`]; valid where `set` has the place's bit.
-    values: [i32; OPTIONS.len()],
-    /// Given, or a default.
+    /// What it was read from.
+    pub written: Written<'a>,
+    /// Its options between the colons.
+    pub list: &'a [u8],
+    /// The places in [`OPTIONS`] that are given, or set by default, a bit each.
     set: u64,
-    /// Best effort.
+    /// Those that are best effort.
     soft: u64,
 }
 
@@ -243,7 +246,6 @@ impl<'a> Spec<'a> {
             env: None,
             written: *written,
             list: parts.list,
-            values: [0; OPTIONS.len()],
             set: 0,
             soft: 0,
         };
@@ -253,11 +255,7 @@ impl<'a> Spec<'a> {
         }
         address.map_err(here)?;
         spec.check().map_err(here)?;
-        for (at, row) in OPTIONS.iter().enumerate() {
-            if row.default.contain(family) && spec.set & 1 << at == 0 {
-                spec.assign(row, at, Value::Number(1));
-            }
-        }
+        spec.set |= option::defaults(family);
         Ok(spec)
     }
 
@@ -270,13 +268,21 @@ impl<'a> Spec<'a> {
             return Err(Why::Repeated(row));
         }
         self.soft |= u64::from(option.soft) << at;
-        self.assign(row, at, value);
+        self.set |= 1 << at;
+        match (row.what, value) {
+            (What::Label, Value::Name(label)) => self.name = label,
+            (What::User, Value::Name(name)) => self.user = Some(name),
+            (What::Group, Value::Name(name)) => self.group = Some(name),
+            (What::Env, Value::Name(name)) => self.env = Some(name),
+            // read again where it is used
+            _ => {}
+        }
         Ok(())
     }
 
     /// What options mean for each other and for the address.
     fn check(&mut self) -> Result<(), Why<'a>> {
-        if let Some(count) = self.number(What::Count) {
+        if let Some(count) = self.number(option::COUNT) {
             if self.env.is_some() {
                 return Err(Why::Conflict(
                     "env= is for one socket, not for the group that count= makes (-e exports them all)",
@@ -287,27 +293,22 @@ impl<'a> Spec<'a> {
                     "the label is too long for a group, whose members are called LABEL.0, LABEL.1, ...",
                 ));
             }
-            let at = option::REUSEPORT;
-            if let Some(row) = OPTIONS.get(at) {
-                if self.set & 1 << at == 0 {
-                    self.assign(row, at, Value::Number(1));
-                } else if self.values.get(at) == Some(&0) {
-                    return Err(Why::Conflict(
-                        "count= makes reuseport sockets, reuseport=no cannot be",
-                    ));
-                }
+            if self.number(option::REUSEPORT) == Some(0) {
+                return Err(Why::Conflict(
+                    "count= makes reuseport sockets, reuseport=no cannot be",
+                ));
             }
+            self.set |= 1 << option::REUSEPORT;
         }
-        let links = matches!(self.address, Address::Path(path) if !path.starts_with(b"/"))
-            && self.given(option::SYMLINK).next().is_some();
-        if links {
+        let relative = matches!(self.address, Address::Path(path) if !path.starts_with(b"/"));
+        if relative && self.has(option::SYMLINK) {
             return Err(Why::Conflict(
                 "symlink= needs an address that begins with /, because a link is not read from this directory",
             ));
         }
         let v4 = matches!(self.address, Address::V4 { .. });
         let v6only =
-            matches!(self.address, Address::V6 { .. }) && self.number(What::V6only) == Some(1);
+            matches!(self.address, Address::V6 { .. }) && self.number(option::V6ONLY) == Some(1);
         for (group, _) in self.given(option::JOIN) {
             let Value::Name(group) = group else { continue };
             match value::Group::parse(group).map(|group| group.ip) {
@@ -325,31 +326,14 @@ impl<'a> Spec<'a> {
         Ok(())
     }
 
-    fn assign(&mut self, row: &'static Row, at: usize, value: Value<'a>) {
-        match (row.what, value) {
-            (What::Label, Value::Name(label)) => self.name = label,
-            (What::User, Value::Name(name)) => self.user = Some(name),
-            (What::Group, Value::Name(name)) => self.group = Some(name),
-            (What::Env, Value::Name(name)) => self.env = Some(name),
-            (_, Value::Number(number)) => {
-                if let Some(place) = self.values.get_mut(at) {
-                    *place = number;
-                }
-            }
-            // read again where it is used
-            (_, Value::Name(_)) => {}
-        }
-        self.set |= 1 << at;
-    }
-
     /// How many sockets it makes.
     pub fn count(&self) -> usize {
-        self.number(What::Count).map_or(1, |count| count as usize)
+        self.number(option::COUNT).map_or(1, |count| count as usize)
     }
 
     /// The labels of its sockets.
     pub fn labels(&self) -> impl Iterator<Item = Label<'a>> + Clone + use<'a> {
-        let (name, is_group) = (self.name, self.number(What::Count).is_some());
+        let (name, is_group) = (self.name, self.number(option::COUNT).is_some());
         (0..self.count() as u32).map(move |member| match is_group {
             true => Label::member(name, member),
             false => Label::new(name),
@@ -358,7 +342,7 @@ impl<'a> Spec<'a> {
 
     /// The number that the spec claims for its socket number `member`.
     pub fn claims(&self, member: usize) -> Option<i32> {
-        let first = self.number(What::Fd)?;
+        let first = self.number(option::FD)?;
         i32::try_from(member).ok()?.checked_add(first)
     }
 
@@ -373,13 +357,13 @@ impl<'a> Spec<'a> {
     /// The number that an adopted fd leaves, or keeps where nothing is claimed.
     pub fn moves_from(&self) -> Option<i32> {
         self.adopts()
-            .filter(|_| self.number(What::Fd) != self.adopts())
+            .filter(|_| self.number(option::FD) != self.adopts())
     }
 
     /// Whether `fd` is one that it claims or adopts.
     pub fn takes(&self, fd: i32) -> bool {
         let claimed = self
-            .number(What::Fd)
+            .number(option::FD)
             .and_then(|first| fd.checked_sub(first));
         let is_member =
             claimed.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at < self.count()));
@@ -390,7 +374,7 @@ impl<'a> Spec<'a> {
     pub fn traces(&self) -> usize {
         let slashes = |path: &[u8]| path.iter().filter(|&&b| b == b'/').count();
         let parents = |path| {
-            if self.number(What::Dirmode).is_some() {
+            if self.number(option::DIRMODE).is_some() {
                 slashes(path)
             } else {
                 0
@@ -412,25 +396,31 @@ impl<'a> Spec<'a> {
         !matches!(self.family.addresses, Addresses::Netlink | Addresses::Queue)
     }
 
-    /// The number that the spec gives to the option `what`.
-    pub fn number(&self, what: What) -> Option<i32> {
-        let at = self.place(what)?;
-        self.values.get(at).copied()
+    /// Whether the option at the place `at` of [`OPTIONS`] is given, or set by default.
+    pub fn has(&self, at: usize) -> bool {
+        self.set >> at & 1 != 0
     }
 
-    /// Whether a refusal of the option `what` is only worth a warning.
-    pub fn is_soft(&self, what: What) -> bool {
-        self.place(what).is_some_and(|at| self.soft & 1 << at != 0)
+    /// The number that the spec gives to the option at the place `at` of [`OPTIONS`].
+    pub fn number(&self, at: usize) -> Option<i32> {
+        if !self.has(at) {
+            return None;
+        }
+        match self.given(at).next() {
+            Some((Value::Number(number), _)) => Some(number),
+            Some((Value::Name(_), _)) => None,
+            None => Some(DEFAULT),
+        }
     }
 
-    fn place(&self, what: What) -> Option<usize> {
-        self.places()
-            .find(|&at| OPTIONS.get(at).is_some_and(|row| row.what == what))
+    /// Whether a refusal of the option at the place `at` of [`OPTIONS`] is only worth a warning.
+    pub fn is_soft(&self, at: usize) -> bool {
+        self.soft >> at & 1 != 0
     }
 
-    /// The places of the options that are set.
-    fn places(&self) -> impl Iterator<Item = usize> + use<> {
-        let mut rest = self.set;
+    /// The places among `wanted` of the options that are set.
+    fn places(&self, wanted: u64) -> impl Iterator<Item = usize> + use<> {
+        let mut rest = self.set & wanted;
         core::iter::from_fn(move || {
             let at = (rest != 0).then_some(rest.trailing_zeros() as usize)?;
             rest &= rest - 1;
@@ -440,7 +430,7 @@ impl<'a> Spec<'a> {
 
     /// The values that were given for the option at the place `at` of [`OPTIONS`], and whether each is best effort.
     pub fn given(&self, at: usize) -> impl Iterator<Item = (Value<'a>, bool)> + use<'a> {
-        let row = OPTIONS.get(at).filter(|_| self.set & 1 << at != 0);
+        let row = OPTIONS.get(at).filter(|_| self.has(at));
         let options = row.map(|row| {
             let options = self.written.options(self.list);
             options
@@ -451,23 +441,20 @@ impl<'a> Spec<'a> {
         options.into_iter().flatten()
     }
 
-    /// Every option that is set and `wanted`: its row, its value, and whether it is best effort; in the table's order, and repeated
-    /// ones in the order written.
-    pub fn settings<F: Fn(What) -> bool>(
+    /// Every option that is set and has its bit in `wanted`: its row, its value, and whether it is best effort; in the table's
+    /// order, and repeated ones in the order written.
+    pub fn settings(
         &self,
-        wanted: F,
-    ) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a, F> {
-        let rows = self
-            .places()
-            .filter_map(|at| Some((at, OPTIONS.get(at)?, self.values.get(at)?)))
-            .filter(move |(_, row, _)| wanted(row.what));
-        rows.flat_map(|(at, row, &number)| {
-            let is_number = !row.repeats && row.takes.is_number();
-            let one = is_number.then_some((Value::Number(number), self.soft & 1 << at != 0));
-            let read = (!is_number).then(|| self.given(at));
-            one.into_iter()
-                .chain(read.into_iter().flatten())
-                .map(move |(value, soft)| (row, value, soft))
+        wanted: u64,
+    ) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a> {
+        self.places(wanted).flat_map(|at| {
+            let mut given = self.given(at).peekable();
+            let default = match given.peek() {
+                Some(_) => None,
+                None => Some((Value::Number(DEFAULT), false)),
+            };
+            let values = default.into_iter().chain(given);
+            values.filter_map(move |(value, soft)| Some((OPTIONS.get(at)?, value, soft)))
         })
     }
 }
@@ -516,17 +503,12 @@ impl<'a> Label<'a> {
 /// The bytes of the label.
 impl Key for Label<'_> {
     fn bytes(&self) -> impl Iterator<Item = u8> {
-        let number = self.member.checked_sub(1);
-        let digit = move |power: u32| {
-            let digits = number?.checked_div(power)?;
-            (digits > 0 || power == 1).then_some(b'0' + (digits % 10) as u8)
-        };
-        let digits = [100_000, 10_000, 1000, 100, 10, 1];
+        let member = self.member.checked_sub(1);
+        let suffix = member.map(|member| [b'.'].into_iter().chain(digits(member)));
         self.name
             .iter()
             .copied()
-            .chain(number.map(|_| b'.'))
-            .chain(digits.into_iter().filter_map(digit))
+            .chain(suffix.into_iter().flatten())
     }
 }
 

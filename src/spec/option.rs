@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::address::Address;
-use super::family::{Families, Family};
+use super::family::{FAMILIES, Families, Family};
 pub use super::table::OPTIONS;
 use super::value::Takes;
 
@@ -154,19 +154,86 @@ pub fn find(name: &[u8]) -> Option<(usize, &'static Row)> {
 }
 
 /// The places of options that the code itself asks for, found when this is compiled.
-pub const NETNS: usize = place("netns");
-/// As [`NETNS`].
-pub const SYMLINK: usize = place("symlink");
-/// As [`NETNS`].
-pub const JOIN: usize = place("join");
-/// As [`NETNS`].
-pub const PIPE_SIZE: usize = place("pipe-size");
-/// As [`NETNS`].
+pub const LABEL: usize = place("label");
+/// As [`LABEL`].
+pub const FD: usize = place("fd");
+/// As [`LABEL`].
 pub const NONBLOCK: usize = place("nonblock");
-/// As [`NETNS`].
+/// As [`LABEL`].
+pub const COUNT: usize = place("count");
+/// As [`LABEL`].
+pub const NETNS: usize = place("netns");
+/// As [`LABEL`].
 pub const V6ONLY: usize = place("v6only");
-/// As [`NETNS`].
+/// As [`LABEL`].
 pub const REUSEPORT: usize = place("reuseport");
+/// As [`LABEL`].
+pub const MODE: usize = place("mode");
+/// As [`LABEL`].
+pub const UNLINK: usize = place("unlink");
+/// As [`LABEL`].
+pub const DIRMODE: usize = place("dirmode");
+/// As [`LABEL`].
+pub const SYMLINK: usize = place("symlink");
+/// As [`LABEL`].
+pub const WRITABLE: usize = place("writable");
+/// As [`LABEL`].
+pub const MAXMSG: usize = place("maxmsg");
+/// As [`LABEL`].
+pub const MSGSIZE: usize = place("msgsize");
+/// As [`LABEL`].
+pub const PIPE_SIZE: usize = place("pipe-size");
+/// As [`LABEL`].
+pub const JOIN: usize = place("join");
+/// As [`LABEL`].
+pub const LISTEN: usize = place("listen");
+/// As [`LABEL`].
+pub const BACKLOG: usize = place("backlog");
+/// As [`LABEL`].
+pub const USER: usize = place("user");
+/// As [`LABEL`].
+pub const GROUP: usize = place("group");
+
+/// The places of the socket options that are set at the time `now`, a bit each.
+pub const fn at(now: When) -> u64 {
+    const BEFORE_BIND: u64 = due(true);
+    const AFTER_BIND: u64 = due(false);
+    match now {
+        When::BeforeBind => BEFORE_BIND,
+        When::AfterBind => AFTER_BIND,
+    }
+}
+
+const fn due(before_bind: bool) -> u64 {
+    let (mut set, mut at) = (0, 0);
+    while at < OPTIONS.len() {
+        if let What::Option(when, _) = OPTIONS[at].what {
+            set |= ((before_bind == matches!(when, When::BeforeBind)) as u64) << at;
+        }
+        at += 1;
+    }
+    set
+}
+
+/// The places of the options that `family` has set to 1 by default, a bit each.
+pub fn defaults(family: &Family) -> u64 {
+    DEFAULTS.get(family.bit.place()).copied().unwrap_or(0)
+}
+
+static DEFAULTS: [u64; FAMILIES.len()] = {
+    let mut sets = [0; FAMILIES.len()];
+    let mut family = 0;
+    while family < sets.len() {
+        let mut at = 0;
+        while at < OPTIONS.len() {
+            let is_default = OPTIONS[at].default.has_place(family);
+            sets[family] |= (is_default as u64) << at;
+            at += 1;
+        }
+        family += 1;
+    }
+    sets
+};
 
 const fn place(name: &str) -> usize {
     let name = name.as_bytes();

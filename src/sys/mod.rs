@@ -4,7 +4,9 @@
 //! plain [`RawFd`](std::os::fd::RawFd)s here, because which number holds what is exactly what these programs are about.
 
 mod call;
+mod memory;
 mod start;
 
 pub use call::*;
+pub use memory::*;
 pub use start::*;

@@ -1,11 +1,8 @@
-//! The entry point, what it is given, and memory without a heap.
+//! The entry point, and what it is given.
 
-use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, Ordering};
-use nix::errno::Errno;
+use core::ptr::NonNull;
 use nix::libc;
 
 // panic is abort, but Rust's standard library asks for libgcc_s all the same, and loading it costs a fifth of the
@@ -132,65 +129,3 @@ impl<'a> From<&'a CStr> for Arg<'a> {
 
 // SAFETY: an Arg is a shared reference to bytes that do not change.
 unsafe impl Send for Arg<'_> {}
-
-/// Static memory that is handed out once. Pages that nobody touches cost nothing.
-pub struct Static<T>(UnsafeCell<T>, AtomicBool);
-
-// SAFETY: take() gives the only reference to one caller, whichever thread it is on.
-unsafe impl<T: Send> Sync for Static<T> {}
-
-impl<T> Static<T> {
-    /// Memory that begins as `value`.
-    pub const fn new(value: T) -> Self {
-        Static(UnsafeCell::new(value), AtomicBool::new(false))
-    }
-
-    /// The memory, the first time; `None` ever after.
-    // clippy fears a second &mut from the same &self; the flag is what prevents it
-    #[allow(clippy::mut_from_ref)]
-    pub fn take(&'static self) -> Option<&'static mut T> {
-        // SAFETY: the flag lets one caller through, so this reference is the only one.
-        (!self.1.swap(true, Ordering::AcqRel)).then(|| unsafe { &mut *self.0.get() })
-    }
-}
-
-/// Memory of which all bytes may be zero.
-///
-/// # Safety
-/// Zero bytes are a value of the type.
-pub unsafe trait Zeroed {}
-// SAFETY: 0 is a number.
-unsafe impl Zeroed for u8 {}
-// SAFETY: a null pointer is None.
-unsafe impl Zeroed for Option<Arg<'_>> {}
-
-/// Room for `len` values: `room`, or fresh memory from mmap(2) where that is too small or given away.
-// as in Static::take
-#[allow(clippy::mut_from_ref)]
-pub fn room<T: Zeroed + Send, const LEN: usize>(
-    room: &'static Static<[T; LEN]>,
-    len: usize,
-) -> Result<&'static mut [T], Errno> {
-    if len <= LEN {
-        if let Some(room) = room.take() {
-            return Ok(room);
-        }
-    }
-    let start = anonymous(len.saturating_mul(size_of::<T>()))?;
-    // SAFETY: fresh, aligned to a page, never unmapped, and zero bytes are values of T.
-    Ok(unsafe { core::slice::from_raw_parts_mut(start.cast(), len) })
-}
-
-fn anonymous(len: usize) -> Result<*mut libc::c_void, Errno> {
-    let (prot, flags) = (
-        libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-    );
-    // SAFETY: a new anonymous mapping touches no memory that exists.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len.max(1), prot, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        Err(Errno::last())
-    } else {
-        Ok(start)
-    }
-}
