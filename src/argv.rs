@@ -90,6 +90,7 @@ pub enum Error<'a> {
 }
 
 impl fmt::Display for Error<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = || {
             OPTIONS
@@ -130,8 +131,13 @@ impl fmt::Display for Error<'_> {
 impl<'a> Walk<'a> {
     /// Begins after the program's own name.
     pub fn new(args: &'a [Option<Arg<'a>>]) -> Self {
+        Walk::after(args.get(1..).unwrap_or_default())
+    }
+
+    /// Goes on with what is left.
+    pub fn after(rest: &'a [Option<Arg<'a>>]) -> Self {
         Walk {
-            rest: args.get(1..).unwrap_or_default(),
+            rest,
             cluster: b"",
             ended: false,
         }
@@ -146,10 +152,28 @@ impl<'a> Walk<'a> {
         self.rest.first().copied().flatten().map(Arg::bytes)
     }
 
+    fn skip(&mut self) {
+        self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
     fn take(&mut self) -> Option<&'a [u8]> {
         let argument = self.peek()?;
-        self.rest = self.rest.get(1..).unwrap_or_default();
+        self.skip();
         Some(argument)
+    }
+
+    /// A spec, and what follows it. Most are followed by another, or by PROG, which need not be looked at for options.
+    fn spec(&self, argument: &'a [u8], separate: Option<&'a [u8]>) -> Item<'a> {
+        let may_be_option = |letter| letter == b'-' || OPTIONS.iter().any(|row| row.0 == letter);
+        let rest = match self.rest.first().copied().flatten().map(Arg::start) {
+            Some([b'-', letter]) if may_be_option(letter) => self.rest,
+            _ => &[],
+        };
+        Item::Spec(Written {
+            argument,
+            separate,
+            rest,
+        })
     }
 
     fn long(&mut self, argument: &'a [u8]) -> Result<Item<'a>, Error<'a>> {
@@ -163,11 +187,7 @@ impl<'a> Walk<'a> {
                 Some(_) => None,
                 None => Some(self.take().ok_or(Error::NoValue(family.name))?),
             };
-            return Ok(Item::Spec(Written {
-                argument,
-                separate,
-                rest: *self,
-            }));
+            return Ok(self.spec(argument, separate));
         }
         let row = OPTIONS.iter().find(|row| row.1.as_bytes() == name);
         let &(_, name, kind) = row.ok_or(Error::UnknownLong(name))?;
@@ -231,22 +251,18 @@ impl<'a> Iterator for Walk<'a> {
         }
         match self.peek()? {
             b"--" => {
-                self.take();
+                self.skip();
                 self.ended = true;
                 None
             }
             argument if argument.starts_with(b"--") => {
-                self.take();
+                self.skip();
                 Some(self.long(argument))
             }
             argument if argument.len() > 1 && argument.starts_with(b"-") => {
-                self.take();
+                self.skip();
                 if argument.contains(&b':') {
-                    return Some(Ok(Item::Spec(Written {
-                        argument,
-                        separate: None,
-                        rest: *self,
-                    })));
+                    return Some(Ok(self.spec(argument, None)));
                 }
                 let [_, letters @ ..] = argument else {
                     return None;

@@ -168,6 +168,7 @@ fn put_v6(text: &mut LocalAddress, tail: &[u8], port: u16) -> fmt::Result {
 pub struct What(pub RawFd);
 
 impl fmt::Display for What {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Ok(socket) = socket(self.0) {
             let family = socket.family.map_or("", |family| family.name);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::inherited::VARIABLE;
-use crate::output::digits;
+use crate::output::Digits;
 use crate::set::Key;
 use crate::spec::Label;
 use crate::sys::{Arg, Buffer};
@@ -107,7 +107,7 @@ impl<'a> Strings<'a> {
 
     /// Adds the number of an fd.
     pub fn put_fd(&mut self, fd: i32) {
-        self.put(digits(fd.unsigned_abs()));
+        self.put(Digits::new(fd.unsigned_abs()));
     }
 
     /// What was written since the last end.

@@ -91,6 +91,7 @@ impl Failure<'_> {
 }
 
 impl fmt::Display for Failure<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Usage(line) => f.write_str(line),
@@ -114,6 +115,7 @@ impl fmt::Display for Failure<'_> {
 }
 
 impl fmt::Display for Claim<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Claim::NoSpec => f.write_str("there is no spec before it"),
@@ -169,6 +171,7 @@ impl fmt::Display for Claim<'_> {
     }
 }
 
+#[cold]
 fn write_exec(f: &mut fmt::Formatter<'_>, no: &NoExec) -> fmt::Result {
     let prog = Shown(no.prog);
     write!(f, "unable to execute {prog}: {}", no.errno.desc())?;
@@ -186,6 +189,7 @@ fn write_exec(f: &mut fmt::Formatter<'_>, no: &NoExec) -> fmt::Result {
 ///
 /// # Errors
 /// Standard output does not take it.
+#[cold]
 pub fn answer(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> {
     let mut out = Output::new(1);
     write(&mut out);
@@ -195,6 +199,7 @@ pub fn answer(write: impl FnOnce(&mut Output)) -> Result<i32, Failure<'static>> 
 }
 
 /// Says that a command is not for a file with the set-user-ID or set-group-ID bit; the exit code.
+#[cold]
 pub fn refuse_set_id(command: &'static str) -> i32 {
     let log = Log {
         command,
@@ -215,6 +220,7 @@ pub struct Log {
 
 impl Log {
     /// `COMMAND: fatal: ...` (or the usage line); the exit code.
+    #[cold]
     pub fn fatal(&self, failure: &Failure) -> i32 {
         let severity = if matches!(failure, Failure::Usage(_)) {
             "usage"
@@ -226,6 +232,7 @@ impl Log {
     }
 
     /// `COMMAND: SEVERITY: TEXT`, in one write.
+    #[cold]
     pub fn line(&self, severity: &str, text: fmt::Arguments) {
         if !self.silent {
             let mut out = Output::new(2);

@@ -31,6 +31,7 @@ pub enum Error<'a> {
 }
 
 impl fmt::Display for Error<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Twice => {

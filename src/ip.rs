@@ -112,6 +112,7 @@ fn hex(text: &[u8]) -> Option<u16> {
 pub struct V4(pub [u8; 4]);
 
 impl fmt::Display for V4 {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d] = self.0;
         write!(f, "{a}.{b}.{c}.{d}")
@@ -122,6 +123,7 @@ impl fmt::Display for V4 {
 pub struct V6(pub [u8; 16]);
 
 impl fmt::Display for V6 {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = self.0 {
             return write!(f, "::ffff:{}", V4([a, b, c, d]));

@@ -77,6 +77,7 @@ pub fn sockets<'a>(
 }
 
 /// `-v`
+#[cold]
 fn say(spec: &Spec, label: Label, fd: RawFd, log: &Log) -> Result<(), Errno> {
     let family = spec.family.name;
     let line = |address| {
@@ -179,6 +180,7 @@ pub fn variables<'a>(
 
 /// Tells readiness on the fd of `-d`, the way of s6: a newline, then the fd is closed. A reader that is gone is only
 /// worth a warning.
+#[cold]
 pub fn notify(fd: RawFd, log: &Log) -> Result<(), Failure<'static>> {
     loop {
         match sys::write(fd, b"\n") {

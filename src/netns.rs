@@ -25,6 +25,7 @@ pub enum Trouble {
 ///
 /// # Errors
 /// Where the namespace cannot be entered, or cannot be left again.
+#[cold]
 pub fn within<T>(name: &[u8], make: impl FnOnce() -> T) -> Result<T, Trouble> {
     let mut path = Text::<{ LONGEST_PATH + 1 }>::new();
     if !name.contains(&b'/') {

@@ -125,6 +125,7 @@ fn bind_once(
 ///
 /// # Errors
 /// What was refused; the node is still there then.
+#[cold]
 pub fn give(socket: RawFd, path: &CStr, wish: &Wish, refused: &mut Refused) -> Result<(), Problem> {
     if !wish.is_owned() {
         return Ok(());
@@ -174,6 +175,7 @@ pub fn change_mode(node: &OwnedFd, mode: u32) -> Result<(), Errno> {
 }
 
 /// After EADDRINUSE: removes a stale socket at `path`; leaves everything else as it is and says what it is.
+#[cold]
 fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
     let status = match lstat(path) {
         Ok(status) => status,
@@ -213,6 +215,7 @@ pub fn same(one: &libc::stat, other: &libc::stat) -> bool {
 /// Removes the node at `path` if it is the one that `socket` was bound to.
 ///
 /// Nothing tells of a failure: it happens on the way out, after another one was found.
+#[cold]
 pub fn remove(socket: RawFd, path: &CStr) {
     match pin(socket, path).map(|node| sys::status(node.as_raw_fd())) {
         // what is at the path is looked at last: from here on there is a name, and nothing better

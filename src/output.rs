@@ -126,23 +126,59 @@ impl<const ROOM: usize> fmt::Write for Text<ROOM> {
 }
 
 /// The decimal digits of a number.
-pub fn digits(number: u32) -> impl Iterator<Item = u8> + Clone {
-    let (mut room, mut rest, mut unused) = ([b'0'; 10], number, 10);
-    for place in room.iter_mut().rev() {
-        *place += (rest % 10) as u8;
-        rest /= 10;
-        unused -= 1;
-        if rest == 0 {
-            break;
+#[derive(Clone)]
+pub struct Digits {
+    room: [u8; 11],
+    at: usize,
+}
+
+impl Digits {
+    /// No number, and no digit.
+    pub fn none() -> Self {
+        Digits {
+            room: [b'.'; 11],
+            at: 11,
         }
     }
-    room.into_iter().skip(unused)
+
+    /// The digits.
+    pub fn new(number: u32) -> Self {
+        let (mut digits, mut rest) = (Digits::none(), number);
+        for place in digits.room.iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            digits.at -= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        digits
+    }
+
+    /// A dot, and the digits.
+    pub fn after_dot(number: u32) -> Self {
+        let mut digits = Digits::new(number);
+        // ten digits leave room for it
+        digits.at -= 1;
+        digits
+    }
+}
+
+impl Iterator for Digits {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let digit = self.room.get(self.at).copied()?;
+        self.at += 1;
+        Some(digit)
+    }
 }
 
 /// Bytes of the outside world in a message: on one line, and not too many of them.
 pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 300;
         let shown = self.0.get(..MOST).unwrap_or(self.0);
@@ -163,21 +199,27 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Puts one word, given in parts, as a shell reads it back: as it is, or in single quotes.
-pub fn put_shell_word<'a>(out: &mut Output, parts: impl Iterator<Item = &'a [u8]> + Clone) {
-    let bytes = || parts.clone().flatten();
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
-    if bytes().next().is_some() && bytes().all(plain) {
-        return bytes().for_each(|&byte| out.put(&[byte]));
+/// Puts one word as a shell reads it back: as it is, or in single quotes. `tell` tells its parts, as often as it is asked.
+pub fn put_shell_word(out: &mut Output, tell: &dyn Fn(&mut dyn FnMut(&[u8]))) {
+    let (mut empty, mut plain) = (true, true);
+    tell(&mut |part| {
+        empty &= part.is_empty();
+        plain &= part
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b));
+    });
+    if plain && !empty {
+        return tell(&mut |part| out.put(part));
     }
     out.put(b"'");
-    for &byte in bytes() {
-        out.put(if byte == b'\'' {
-            b"'\\''"
-        } else {
-            core::slice::from_ref(&byte)
-        });
-    }
+    tell(&mut |part| {
+        for byte in part {
+            out.put(match byte {
+                b'\'' => b"'\\''",
+                byte => core::slice::from_ref(byte),
+            });
+        }
+    });
     out.put(b"'");
 }
 
@@ -188,9 +230,11 @@ mod tests {
     #[test]
     fn digits_are_those_of_the_number() {
         for number in [0, 1, 9, 10, 99, 100, 16_383, u32::MAX] {
-            let text: Vec<u8> = digits(number).collect();
-            assert_eq!(text, number.to_string().as_bytes());
+            let text = |digits: Digits| String::from_utf8(digits.collect()).unwrap();
+            assert_eq!(text(Digits::new(number)), number.to_string());
+            assert_eq!(text(Digits::after_dot(number)), format!(".{number}"));
         }
+        assert_eq!(Digits::none().count(), 0);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::os::fd::AsRawFd;
 ///
 /// # Errors
 /// The first that cannot be made.
+#[cold]
 pub fn make_parents<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<bool, Error<'a>> {
     let Some(mode) = work.spec.number(option::DIRMODE) else {
         return Ok(false);
@@ -97,6 +98,7 @@ pub fn link<'a>(work: &mut Work<'a, '_>) -> Result<(), Error<'a>> {
     Ok(())
 }
 
+#[cold]
 fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a>> {
     let failed = |errno| Error::system(Doing::Link(link), errno);
     let (target, text) = (PathText::from(work.spec.address_text), PathText::from(link));

@@ -138,8 +138,8 @@ impl<'a> Plan<'a> {
             self.claims += count;
         }
         self.claims += usize::from(spec.adopts().is_some());
-        self.names_variables |= spec.env.is_some();
-        self.looks_up |= spec.user.is_some() || spec.group.is_some();
+        self.names_variables |= spec.has(option::ENV);
+        self.looks_up |= spec.has(option::USER) || spec.has(option::GROUP);
         if self.sockets > MOST || !self.specs.push(spec) {
             return Err(Failure::TooMany);
         }
@@ -156,7 +156,7 @@ impl<'a> Plan<'a> {
         let addr = (self.addr && spec.has_address()).then_some(Variable::addr(label));
         fd.into_iter()
             .chain(addr)
-            .chain(spec.env.map(Variable::named))
+            .chain(spec.text(option::ENV).map(Variable::named))
     }
 
     /// Holds the specs against each other, the environment and the inherited map, and asks the system what can be asked
@@ -258,12 +258,12 @@ impl<'a> Plan<'a> {
             let claim = |claim| Failure::Claim(spec.written.at(), claim);
             self.names.push(LookedUp {
                 user: spec
-                    .user
+                    .text(option::USER)
                     .map(|user| users.id(user))
                     .transpose()
                     .map_err(claim)?,
                 group: spec
-                    .group
+                    .text(option::GROUP)
                     .map(|group| groups.id(group))
                     .transpose()
                     .map_err(claim)?,

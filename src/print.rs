@@ -9,6 +9,7 @@ use core::fmt::Write as _;
 use std::os::fd::RawFd;
 
 /// Prints each spec, with the number that it claims, or where `plan` is verbose would take now.
+#[cold]
 pub fn plan(plan: &Plan, out: &mut Output) {
     let mut foreseen = plan.foreseen().map(|(_, _, fd)| fd);
     for spec in plan.specs.iter() {
@@ -38,32 +39,43 @@ fn spec_in_full(spec: &Spec, number: Option<RawFd>, out: &mut Output) {
         // "fd=" and ten digits fit
         let _ = write!(fd, "fd={number}");
     }
-    let own = Some(fd.bytes()).filter(|fd| !fd.is_empty());
-    let options = own.into_iter().chain(others().map(|option| option.text));
-    let family = spec.family.name.as_bytes();
     // what the compact form cannot hold is printed in the separate one
     let divides = |value: &[u8]| value.iter().any(|b| b",:[]".contains(b));
-    if spec.address.is_compact() && !others().any(|option| option.value.is_some_and(divides)) {
-        let start = [b"-", family, b":label=", spec.name];
-        let middle = options.flat_map(|option| [&b","[..], option]);
-        put_shell_word(
-            out,
-            start
-                .into_iter()
-                .chain(middle)
-                .chain([&b":"[..], spec.address_text]),
-        );
-    } else {
-        put_shell_word(out, [b"--", family].into_iter());
-        out.put(b" ");
-        put_shell_word(out, [spec.address_text].into_iter());
-        let label = [&b"label="[..], spec.name];
-        out.put(b" -o ");
-        put_shell_word(out, label.into_iter());
-        for option in options {
-            out.put(b" -o ");
-            put_shell_word(out, [option].into_iter());
+    let compact =
+        spec.address.is_compact() && !others().any(|option| option.value.is_some_and(divides));
+    let family = spec.family.name.as_bytes();
+    let each_option = |act: &mut dyn FnMut(&[u8])| {
+        if number.is_some() {
+            act(fd.bytes());
         }
+        others().for_each(|option| act(option.text));
+    };
+    if compact {
+        put_shell_word(out, &|put| {
+            for part in [b"-", family, b":label=", spec.name] {
+                put(part);
+            }
+            each_option(&mut |option| {
+                put(b",");
+                put(option);
+            });
+            put(b":");
+            put(spec.address_text);
+        });
+    } else {
+        out.put(b"--");
+        out.put(family);
+        out.put(b" ");
+        put_shell_word(out, &|put| put(spec.address_text));
+        out.put(b" -o ");
+        put_shell_word(out, &|put| {
+            put(b"label=");
+            put(spec.name);
+        });
+        each_option(&mut |option| {
+            out.put(b" -o ");
+            put_shell_word(out, &|put| put(option));
+        });
     }
     out.put(b"\n");
 }

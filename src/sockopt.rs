@@ -20,12 +20,11 @@ pub fn set<'a>(
     domain: i32,
     now: When,
 ) -> Result<(), Error<'a>> {
-    for (row, value, soft) in work.spec.settings(option::at(now)) {
-        if let What::Option(_, how) = row.what {
-            one(work, socket, domain, row, how, value, soft)?;
-        }
-    }
-    Ok(())
+    work.spec
+        .settings(option::at(now), |row, value, soft| match row.what {
+            What::Option(_, how) => one(work, socket, domain, row, how, value, soft),
+            _ => Ok(()),
+        })
 }
 
 fn one<'a>(

@@ -41,6 +41,7 @@ fn finish<'a>(work: &mut Work<'a, '_>, file: OwnedFd) -> Result<RawFd, Error<'a>
 /// fifo(7), made if it is missing, opened for reading and writing, so that it outlasts its writers. One that is there
 /// stays if it has the owner and mode that are asked for, and is replaced if not: it may have other names, and be
 /// somebody else's.
+#[cold]
 pub fn fifo<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<'a>> {
     let text = PathText::from(path);
     let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
@@ -230,6 +231,7 @@ fn set_mode(file: RawFd, mode: u32, wish: &Wish, refused: &mut Refused) -> Resul
 }
 
 /// A file or device that exists.
+#[cold]
 pub fn file<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<'a>> {
     let text = PathText::from(path);
     let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
@@ -263,6 +265,7 @@ pub fn file<'a>(work: &mut Work<'a, '_>, path: &'a [u8]) -> Result<RawFd, Error<
 }
 
 /// mq_overview(7), made if it is missing, opened for receiving.
+#[cold]
 pub fn queue<'a>(work: &mut Work<'a, '_>, name: &'a [u8]) -> Result<RawFd, Error<'a>> {
     let text = PathText::from(name);
     let text = text.c_str().ok_or(failed_call(Errno::ENAMETOOLONG))?;
@@ -340,6 +343,7 @@ fn existing<'a>(work: &Work<'a, '_>, name: &CStr, nonblock: i32) -> Result<Owned
 }
 
 /// An fd that is open already: moved if another number is claimed, else left where it is.
+#[cold]
 pub fn adopt<'a>(work: &mut Work<'a, '_>, fd: RawFd) -> Result<RawFd, Error<'a>> {
     let placed = match work.claimed {
         Some(claimed) if claimed != fd => {

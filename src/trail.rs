@@ -78,6 +78,7 @@ impl<'a> Trail<'a> {
     }
 
     /// Removes everything, last things first. Nothing tells of a failure: another one was found before.
+    #[cold]
     pub fn undo(&mut self) {
         for trace in self.made.part().iter().rev() {
             let path = PathText::from(trace.path);

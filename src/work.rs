@@ -65,6 +65,7 @@ impl<'a> Work<'a, '_> {
     }
 
     /// Says that something is not quite as it was asked for.
+    #[cold]
     pub fn warn(&self, text: fmt::Arguments) {
         let (family, address) = (self.spec.family.name, Shown(self.spec.address_text));
         self.log
@@ -89,6 +90,7 @@ impl<'a> Work<'a, '_> {
     }
 
     /// Warns of a best-effort option that was refused.
+    #[cold]
     pub fn not_applied(&self, option: &str, errno: Errno) {
         self.warn(format_args!("{option}~ not applied: {}", errno.desc()));
     }
@@ -131,6 +133,7 @@ pub enum Problem {
 }
 
 impl Problem {
+    #[cold]
     fn describe(&self, f: &mut fmt::Formatter<'_>, path: &[u8], family: &Family) -> fmt::Result {
         let path = Shown(path);
         match self {
@@ -206,6 +209,7 @@ impl<'a> Error<'a> {
     }
 
     /// The whole message, less the command's name.
+    #[cold]
     pub fn describe(&self, f: &mut fmt::Formatter<'_>, subject: &Subject) -> fmt::Result {
         match (self.problem, self.doing) {
             (Problem::Owner(_), _) => write!(f, "unable to change the owner of {subject}: ")?,
@@ -255,6 +259,7 @@ impl<'a> Error<'a> {
     }
 
     /// What is known to help.
+    #[cold]
     fn hint(&self, of: &Subject) -> Hint {
         let errno = match self.problem {
             Problem::Owner(Errno::EPERM) => return Hint::Needs("root or CAP_CHOWN"),

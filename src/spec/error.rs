@@ -95,12 +95,14 @@ impl PartialEq for Why<'_> {
 impl Eq for Why<'_> {}
 
 impl fmt::Display for Error<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.why)
     }
 }
 
 impl fmt::Display for At<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             At::One(argument) => write!(f, "{}", Shown(argument)),
@@ -110,6 +112,7 @@ impl fmt::Display for At<'_> {
 }
 
 impl fmt::Display for Why<'_> {
+    #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Why::UnknownFamily(name) => {
@@ -332,11 +335,9 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 
 /// Whether a word is written like an address: what an option never is.
 pub fn looks_like_address(word: &[u8]) -> bool {
-    let known = OPTIONS
-        .iter()
-        .any(|row| word.starts_with(row.name.as_bytes()));
+    let known = |row: &Row| word.starts_with(row.name.as_bytes());
     let begins = word.first().is_some_and(|b| b"[/.*@0123456789".contains(b));
-    begins && !known
+    begins && !OPTIONS.iter().any(known)
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ pub mod value;
 
 use crate::argv::{Item, Walk};
 use crate::map::LONGEST_LABEL;
-use crate::output::{Shown, digits};
+use crate::output::{Digits, Shown};
 use crate::set::Key;
+use crate::sys::Arg;
 use address::{Address, cut};
 use core::fmt;
 use error::{At, Error, Why};
@@ -29,8 +30,8 @@ pub struct Written<'a> {
     pub argument: &'a [u8],
     /// The address, where it is an argument of its own (`--tcp 53`).
     pub separate: Option<&'a [u8]>,
-    /// What follows on the command line, `-o` options first.
-    pub rest: Walk<'a>,
+    /// What follows on the command line, where that may be a `-o`.
+    pub rest: &'a [Option<Arg<'a>>],
 }
 
 /// The parts of a spec, before any is understood.
@@ -81,25 +82,45 @@ impl<'a> Written<'a> {
         })
     }
 
-    /// Every option in the order written, first those between the colons, then those of `-o`.
-    pub fn options(
-        &self,
-        list: &'a [u8],
-    ) -> impl Iterator<Item = (At<'a>, OptionText<'a>)> + Clone + use<'a> {
-        let (this, mut rest) = (*self, self.rest);
-        let listed = List(if list.is_empty() { None } else { Some(list) });
-        let following = core::iter::from_fn(move || {
-            loop {
-                match rest.next()? {
-                    Ok(Item::Option(text)) => return Some(text),
-                    Ok(Item::Spec(_)) | Err(_) => return None,
-                    Ok(_) => {}
+    /// Every option in the order written, first those of `list`, which stands between the colons, then those of `-o`.
+    pub fn options(&self, list: &'a [u8]) -> Options<'a> {
+        Options {
+            at: self.at(),
+            list: if list.is_empty() { None } else { Some(list) },
+            rest: Walk::after(self.rest),
+        }
+    }
+}
+
+/// The options of a spec, and the argument that each is in.
+#[derive(Clone)]
+pub struct Options<'a> {
+    at: At<'a>,
+    list: Option<&'a [u8]>,
+    rest: Walk<'a>,
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (At<'a>, OptionText<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(list) = self.list {
+            // commas inside [...] divide nothing
+            let mut depth = Depth::default();
+            let comma = list.iter().position(|&b| depth.outside(b) && b == b',');
+            let text = comma.map_or(list, |comma| list.get(..comma).unwrap_or_default());
+            self.list = comma.and_then(|comma| list.get(comma + 1..));
+            return Some((self.at, OptionText::new(text)));
+        }
+        loop {
+            match self.rest.next()? {
+                Ok(Item::Option(text)) => {
+                    return Some((At::Two(b"-o", text), OptionText::new(text)));
                 }
+                Ok(Item::Spec(_)) | Err(_) => return None,
+                Ok(_) => {}
             }
-        });
-        listed
-            .map(move |text| (this.at(), OptionText::new(text)))
-            .chain(following.map(|text| (At::Two(b"-o", text), OptionText::new(text))))
+        }
     }
 }
 
@@ -141,24 +162,6 @@ impl Depth {
             _ => {}
         }
         !self.open
-    }
-}
-
-/// The options between the colons, divided at commas outside `[...]`.
-#[derive(Clone)]
-struct List<'a>(Option<&'a [u8]>);
-
-impl<'a> Iterator for List<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let list = self.0?;
-        let mut depth = Depth::default();
-        let Some(comma) = list.iter().position(|&b| depth.outside(b) && b == b',') else {
-            return self.0.take();
-        };
-        self.0 = list.get(comma + 1..);
-        list.get(..comma)
     }
 }
 
@@ -206,17 +209,13 @@ pub struct Spec<'a> {
     pub address_text: &'a [u8],
     /// The label, that of the family if the spec has none; with `count=` the name of the group.
     pub name: &'a [u8],
-    /// `user=`
-    pub user: Option<&'a [u8]>,
-    /// `group=`
-    pub group: Option<&'a [u8]>,
-    /// `env=`
-    pub env: Option<&'a [u8]>,
     /// What it was read from.
     pub written: Written<'a>,
     /// Its options between the colons.
     pub list: &'a [u8],
-    /// The places in [`OPTIONS`] that are given, or set by default, a bit each.
+    /// The places in [`OPTIONS`] that are given, a bit each.
+    given: u64,
+    /// Those, and those that are set where nobody gives them.
     set: u64,
     /// Those that are best effort.
     soft: u64,
@@ -241,11 +240,9 @@ impl<'a> Spec<'a> {
             address: *address.as_ref().unwrap_or(&Address::Path(b"")),
             address_text: parts.address,
             name: family.name.as_bytes(),
-            user: None,
-            group: None,
-            env: None,
             written: *written,
             list: parts.list,
+            given: 0,
             set: 0,
             soft: 0,
         };
@@ -254,8 +251,8 @@ impl<'a> Spec<'a> {
                 .map_err(|why| Error { at, why })?;
         }
         address.map_err(here)?;
+        spec.set = spec.given | option::defaults(family);
         spec.check().map_err(here)?;
-        spec.set |= option::defaults(family);
         Ok(spec)
     }
 
@@ -264,18 +261,14 @@ impl<'a> Spec<'a> {
         if address_known && !row.addresses.has(&self.address) {
             return Err(Why::NotForAddress(row));
         }
-        if self.set & 1 << at != 0 && !row.repeats {
+        if self.given >> at & 1 != 0 && !row.repeats {
             return Err(Why::Repeated(row));
         }
         self.soft |= u64::from(option.soft) << at;
-        self.set |= 1 << at;
-        match (row.what, value) {
-            (What::Label, Value::Name(label)) => self.name = label,
-            (What::User, Value::Name(name)) => self.user = Some(name),
-            (What::Group, Value::Name(name)) => self.group = Some(name),
-            (What::Env, Value::Name(name)) => self.env = Some(name),
-            // read again where it is used
-            _ => {}
+        self.given |= 1 << at;
+        // the others are read again where they are used
+        if let (What::Label, Value::Name(label)) = (row.what, value) {
+            self.name = label;
         }
         Ok(())
     }
@@ -283,7 +276,7 @@ impl<'a> Spec<'a> {
     /// What options mean for each other and for the address.
     fn check(&mut self) -> Result<(), Why<'a>> {
         if let Some(count) = self.number(option::COUNT) {
-            if self.env.is_some() {
+            if self.has(option::ENV) {
                 return Err(Why::Conflict(
                     "env= is for one socket, not for the group that count= makes (-e exports them all)",
                 ));
@@ -372,23 +365,21 @@ impl<'a> Spec<'a> {
 
     /// How many things it may make in the file system at most.
     pub fn traces(&self) -> usize {
-        let slashes = |path: &[u8]| path.iter().filter(|&&b| b == b'/').count();
-        let parents = |path| {
-            if self.number(option::DIRMODE).is_some() {
-                slashes(path)
-            } else {
-                0
+        let (Address::Path(path) | Address::Queue(path)) = self.address else {
+            return 0;
+        };
+        let makes_parents = self.has(option::DIRMODE);
+        let traces = |path: &[u8]| {
+            let parents = path.iter().filter(|&&b| b == b'/' && makes_parents);
+            1 + parents.count()
+        };
+        let mut most = traces(path);
+        for (value, _) in self.given(option::SYMLINK) {
+            if let Value::Name(link) = value {
+                most += traces(link);
             }
-        };
-        let own = match self.address {
-            Address::Path(path) | Address::Queue(path) => 1 + parents(path),
-            _ => 0,
-        };
-        let links = self.given(option::SYMLINK).map(|(value, _)| match value {
-            Value::Name(link) => 1 + parents(link),
-            Value::Number(_) => 0,
-        });
-        own + links.sum::<usize>()
+        }
+        most
     }
 
     /// Whether its sockets have an address to tell of, as far as the family tells.
@@ -402,15 +393,32 @@ impl<'a> Spec<'a> {
     }
 
     /// The number that the spec gives to the option at the place `at` of [`OPTIONS`].
+    #[inline] // most options are not set
     pub fn number(&self, at: usize) -> Option<i32> {
-        if !self.has(at) {
-            return None;
+        match (self.has(at), self.is_given(at)) {
+            (false, _) => None,
+            (true, false) => Some(DEFAULT),
+            (true, true) => self.given_number(at),
         }
-        match self.given(at).next() {
-            Some((Value::Number(number), _)) => Some(number),
-            Some((Value::Name(_), _)) => None,
-            None => Some(DEFAULT),
+    }
+
+    fn given_number(&self, at: usize) -> Option<i32> {
+        match self.given(at).next()? {
+            (Value::Number(number), _) => Some(number),
+            (Value::Name(_), _) => None,
         }
+    }
+
+    /// The text that the spec gives to the option at the place `at` of [`OPTIONS`].
+    pub fn text(&self, at: usize) -> Option<&'a [u8]> {
+        match self.given(at).next()? {
+            (Value::Name(text), _) => Some(text),
+            (Value::Number(_), _) => None,
+        }
+    }
+
+    fn is_given(&self, at: usize) -> bool {
+        self.given >> at & 1 != 0
     }
 
     /// Whether a refusal of the option at the place `at` of [`OPTIONS`] is only worth a warning.
@@ -418,44 +426,58 @@ impl<'a> Spec<'a> {
         self.soft >> at & 1 != 0
     }
 
-    /// The places among `wanted` of the options that are set.
-    fn places(&self, wanted: u64) -> impl Iterator<Item = usize> + use<> {
-        let mut rest = self.set & wanted;
-        core::iter::from_fn(move || {
-            let at = (rest != 0).then_some(rest.trailing_zeros() as usize)?;
-            rest &= rest - 1;
-            Some(at)
-        })
-    }
-
     /// The values that were given for the option at the place `at` of [`OPTIONS`], and whether each is best effort.
-    pub fn given(&self, at: usize) -> impl Iterator<Item = (Value<'a>, bool)> + use<'a> {
-        let row = OPTIONS.get(at).filter(|_| self.has(at));
-        let options = row.map(|row| {
-            let options = self.written.options(self.list);
-            options
-                .map(|(_, option)| option)
-                .filter(move |option| option.name == row.name.as_bytes())
-                .filter_map(|option| Some((row.takes.parse(option.value)?, option.soft)))
-        });
-        options.into_iter().flatten()
+    pub fn given(&self, at: usize) -> Given<'a> {
+        let row = OPTIONS.get(at).filter(|_| self.is_given(at));
+        Given {
+            row,
+            options: self.written.options(self.list),
+        }
     }
 
-    /// Every option that is set and has its bit in `wanted`: its row, its value, and whether it is best effort; in the table's
-    /// order, and repeated ones in the order written.
-    pub fn settings(
+    /// Tells every option that is set and has its bit in `wanted`: its row, its value, and whether it is best effort; in the
+    /// table's order, and repeated ones in the order written.
+    ///
+    /// # Errors
+    /// The first that `tell` returns.
+    pub fn settings<E>(
         &self,
         wanted: u64,
-    ) -> impl Iterator<Item = (&'static Row, Value<'a>, bool)> + use<'_, 'a> {
-        self.places(wanted).flat_map(|at| {
-            let mut given = self.given(at).peekable();
-            let default = match given.peek() {
-                Some(_) => None,
-                None => Some((Value::Number(DEFAULT), false)),
-            };
-            let values = default.into_iter().chain(given);
-            values.filter_map(move |(value, soft)| Some((OPTIONS.get(at)?, value, soft)))
-        })
+        mut tell: impl FnMut(&'static Row, Value<'a>, bool) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest = self.set & wanted;
+        while rest != 0 {
+            let at = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let Some(row) = OPTIONS.get(at) else { break };
+            if self.is_given(at) {
+                self.given(at)
+                    .try_for_each(|(value, soft)| tell(row, value, soft))?;
+            } else {
+                tell(row, Value::Number(DEFAULT), false)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The values of one option of a spec, and whether each is best effort.
+pub struct Given<'a> {
+    row: Option<&'static Row>,
+    options: Options<'a>,
+}
+
+impl<'a> Iterator for Given<'a> {
+    type Item = (Value<'a>, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.row?;
+        loop {
+            let (_, option) = self.options.next()?;
+            if option.name == row.name.as_bytes() {
+                return Some((row.takes.parse(option.value)?, option.soft));
+            }
+        }
     }
 }
 
@@ -503,12 +525,11 @@ impl<'a> Label<'a> {
 /// The bytes of the label.
 impl Key for Label<'_> {
     fn bytes(&self) -> impl Iterator<Item = u8> {
-        let member = self.member.checked_sub(1);
-        let suffix = member.map(|member| [b'.'].into_iter().chain(digits(member)));
-        self.name
-            .iter()
-            .copied()
-            .chain(suffix.into_iter().flatten())
+        let suffix = match self.member.checked_sub(1) {
+            Some(member) => Digits::after_dot(member),
+            None => Digits::none(),
+        };
+        self.name.iter().copied().chain(suffix)
     }
 }
 

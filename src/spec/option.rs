@@ -158,6 +158,8 @@ pub const LABEL: usize = place("label");
 /// As [`LABEL`].
 pub const FD: usize = place("fd");
 /// As [`LABEL`].
+pub const ENV: usize = place("env");
+/// As [`LABEL`].
 pub const NONBLOCK: usize = place("nonblock");
 /// As [`LABEL`].
 pub const COUNT: usize = place("count");

@@ -131,39 +131,6 @@ fn sigpipe_is_pending() -> bool {
     }
 }
 
-/// The user id of a name, `None` if there is no such user. getpwnam(3) may use a heap and open files of its own.
-pub fn user_id(name: &CStr) -> Result<Option<u32>, Errno> {
-    // SAFETY: the name is a C string; the record is read before any other call to the user database.
-    found(|| unsafe {
-        libc::getpwnam(name.as_ptr())
-            .as_ref()
-            .map(|record| record.pw_uid)
-    })
-}
-
-/// The group id of a name, `None` if there is no such group; see [`user_id`].
-pub fn group_id(name: &CStr) -> Result<Option<u32>, Errno> {
-    // SAFETY: as in user_id.
-    found(|| unsafe {
-        libc::getgrnam(name.as_ptr())
-            .as_ref()
-            .map(|record| record.gr_gid)
-    })
-}
-
-/// "Not found" may leave any of these in errno: getpwnam(3), ERRORS.
-fn found(look_up: impl Fn() -> Option<u32>) -> Result<Option<u32>, Errno> {
-    Errno::clear();
-    match (look_up(), Errno::last()) {
-        (Some(id), _) => Ok(Some(id)),
-        (
-            None,
-            Errno::UnknownErrno | Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM,
-        ) => Ok(None),
-        (None, errno) => Err(errno),
-    }
-}
-
 /// The number of the network interface `name` in the namespace of `socket`: SIOCGIFINDEX of netdevice(7). ENODEV if
 /// there is none.
 pub fn interface_index(socket: RawFd, name: &[u8]) -> Result<u32, Errno> {

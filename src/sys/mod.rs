@@ -5,8 +5,10 @@
 
 mod call;
 mod memory;
+mod names;
 mod start;
 
 pub use call::*;
 pub use memory::*;
+pub use names::*;
 pub use start::*;

@@ -103,6 +103,18 @@ impl<'a> Arg<'a> {
         self.c_str().to_bytes()
     }
 
+    /// The first two bytes; the terminating NUL stands for what is missing.
+    pub fn start(self) -> [u8; 2] {
+        let at = self.0.as_ptr();
+        // SAFETY: the first byte is there, a NUL at least, and the second where the first is none.
+        unsafe {
+            match *at as u8 {
+                0 => [0, 0],
+                first => [first, *at.add(1) as u8],
+            }
+        }
+    }
+
     /// The value, if this is the environment string `name=value`. Reads no further than the names agree.
     pub fn value_of(self, name: &[u8]) -> Option<&'a CStr> {
         let mut at = self.0.as_ptr();

@@ -143,12 +143,13 @@ pub fn specs(data: &[u8]) {
                 }
                 Ok(spec) => {
                     let mut seen = HashSet::new();
-                    for (row, _, _) in spec.settings(u64::MAX) {
+                    let _ = spec.settings(u64::MAX, |row, _, _| {
                         assert!(
                             row.families.contain(spec.family) && row.addresses.has(&spec.address)
                         );
                         assert!(seen.insert(row.name) || row.repeats, "{}", row.name);
-                    }
+                        Ok::<(), ()>(())
+                    });
                     for label in spec.labels().take(3) {
                         let label: Vec<u8> = label.bytes().collect();
                         assert!(listen_fd_map::edit::is_label(
