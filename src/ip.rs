@@ -7,11 +7,22 @@ use core::fmt;
 /// `1.2.3.4`: four decimal numbers without leading zeros.
 pub fn parse_v4(text: &[u8]) -> Option<[u8; 4]> {
     let mut address = [0; 4];
-    let mut parts = text.split(|&b| b == b'.');
-    for byte in &mut address {
-        *byte = decimal(parts.next()?, 3).and_then(|n| u8::try_from(n).ok())?;
+    let mut places = address.iter_mut();
+    let mut number: Option<u8> = None;
+    for &byte in text {
+        number = match (byte, number) {
+            (b'0'..=b'9', None) => Some(byte - b'0'),
+            // no leading zero
+            (b'0'..=b'9', Some(n @ 1..)) => Some(n.checked_mul(10)?.checked_add(byte - b'0')?),
+            (b'.', Some(n)) => {
+                *places.next()? = n;
+                None
+            }
+            _ => return None,
+        };
     }
-    parts.next().is_none().then_some(address)
+    *places.next()? = number?;
+    places.next().is_none().then_some(address)
 }
 
 /// A decimal number of at most `digits` (at most 9) digits, without sign or leading zero.

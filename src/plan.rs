@@ -200,7 +200,7 @@ impl<'a> Plan<'a> {
                 if !labels.insert(label)? {
                     return Err(claim(Claim::Label(label)));
                 }
-                self.labels += label.bytes().count();
+                self.labels += label.len();
                 // an fd that is adopted is spoken for where it was, too
                 for fd in spec.claims(member).into_iter().chain(spec.moves_from()) {
                     if !self.taken.insert(fd)? {

@@ -181,6 +181,12 @@ fn looks_like_path(text: &[u8]) -> bool {
 }
 
 fn parse_inet(text: &[u8]) -> Result<Address<'_>, Why<'_>> {
+    // what most have, and what is wrong with the others further on
+    if let Some((host, port)) = cut(text, b':') {
+        if let (Some(ip), Ok(port)) = (ip::parse_v4(host), parse_port(port)) {
+            return Ok(Address::V4 { ip, port });
+        }
+    }
     if let [b'[', inside @ ..] = text {
         let (host, rest) = cut(inside, b']').ok_or(Why::NoBracket)?;
         let port = rest.strip_prefix(b":").ok_or(Why::NoPort(text))?;

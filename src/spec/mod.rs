@@ -281,7 +281,7 @@ impl<'a> Spec<'a> {
                     "env= is for one socket, not for the group that count= makes (-e exports them all)",
                 ));
             }
-            if Label::member(self.name, count as u32 - 1).bytes().count() > LONGEST_LABEL {
+            if Label::member(self.name, count as u32 - 1).len() > LONGEST_LABEL {
                 return Err(Why::Conflict(
                     "the label is too long for a group, whose members are called LABEL.0, LABEL.1, ...",
                 ));
@@ -427,12 +427,15 @@ impl<'a> Spec<'a> {
     }
 
     /// The values that were given for the option at the place `at` of [`OPTIONS`], and whether each is best effort.
+    #[inline] // most options are not given
     pub fn given(&self, at: usize) -> Given<'a> {
-        let row = OPTIONS.get(at).filter(|_| self.is_given(at));
-        Given {
-            row,
-            options: self.written.options(self.list),
-        }
+        Given(if self.is_given(at) {
+            OPTIONS
+                .get(at)
+                .map(|row| (row, self.written.options(self.list)))
+        } else {
+            None
+        })
     }
 
     /// Tells every option that is set and has its bit in `wanted`: its row, its value, and whether it is best effort; in the
@@ -462,22 +465,15 @@ impl<'a> Spec<'a> {
 }
 
 /// The values of one option of a spec, and whether each is best effort.
-pub struct Given<'a> {
-    row: Option<&'static Row>,
-    options: Options<'a>,
-}
+pub struct Given<'a>(Option<(&'static Row, Options<'a>)>);
 
 impl<'a> Iterator for Given<'a> {
     type Item = (Value<'a>, bool);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.row?;
-        loop {
-            let (_, option) = self.options.next()?;
-            if option.name == row.name.as_bytes() {
-                return Some((row.takes.parse(option.value)?, option.soft));
-            }
-        }
+        let (row, options) = self.0.as_mut()?;
+        let (_, option) = options.find(|(_, option)| option.name == row.name.as_bytes())?;
+        Some((row.takes.parse(option.value)?, option.soft))
     }
 }
 
@@ -519,6 +515,21 @@ impl<'a> Label<'a> {
             name,
             member: member.saturating_add(1),
         }
+    }
+}
+
+impl Label<'_> {
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        match self.member {
+            0 => self.name.len(),
+            _ => self.bytes().count(),
+        }
+    }
+
+    /// Whether it has none, which no label has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
