@@ -14,7 +14,7 @@ use crate::set::Key as _;
 use crate::spec::Label;
 use crate::spec::address::cut;
 use crate::sys::{Arg, Start};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt as _;
@@ -130,7 +130,7 @@ pub fn read_map(
 ) -> Result<Inherited<'static>, Failure<'static>> {
     let inherited = Inherited::find(env)?;
     // as FdMap::parse, which compares pairwise: a map may have 10,000 entries
-    let (mut labels, mut fds) = (HashSet::new(), HashSet::new());
+    let (mut labels, mut fds) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries(inherited.text) {
         let entry = entry.map_err(|error| inherited.malformed(error))?;
         let (label, fd) = (!labels.insert(entry.label), !fds.insert(entry.fd));
@@ -163,7 +163,7 @@ pub fn pick(map: &[Entry], name: &str) -> Vec<usize> {
     if let Some(at) = map.iter().position(|entry| entry.label == name) {
         return vec![at];
     }
-    let members: HashMap<usize, usize> = map
+    let members: BTreeMap<usize, usize> = map
         .iter()
         .enumerate()
         .filter_map(|(at, entry)| {
@@ -182,7 +182,7 @@ pub fn pick(map: &[Entry], name: &str) -> Vec<usize> {
 /// A name that picks nothing, or what is picked already.
 pub fn pick_all(map: &[Entry], list: &str) -> Result<Vec<usize>, Failure<'static>> {
     let mut picked = Vec::new();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for name in list.split(',') {
         let found = pick(map, name);
         if name.is_empty() {
@@ -223,8 +223,8 @@ pub fn not_there(map: &[Entry], name: &str) -> String {
 
 /// The name that each entry has for conventions with names: the group's for a member of one, else its label.
 pub fn names(map: &[Entry]) -> Vec<String> {
-    let labels: HashSet<&str> = map.iter().map(|entry| entry.label.as_str()).collect();
-    let mut sizes: HashMap<&str, usize> = HashMap::new();
+    let labels: BTreeSet<&str> = map.iter().map(|entry| entry.label.as_str()).collect();
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut names = Vec::with_capacity(map.len());
     for entry in map {
         let group = member(&entry.label).filter(|&(group, number)| {
@@ -278,9 +278,9 @@ pub struct Chain {
     /// The environment in its order.
     slots: Vec<Slot>,
     /// Where each variable is, the first of each name.
-    index: HashMap<Vec<u8>, usize>,
+    index: BTreeMap<Vec<u8>, usize>,
     /// Names that were inherited more than once.
-    twice: HashSet<Vec<u8>>,
+    twice: BTreeSet<Vec<u8>>,
     /// The map as it was inherited.
     was: Inherited<'static>,
     /// The entries that the next program gets.
@@ -299,7 +299,7 @@ impl Chain {
     pub fn new(start: &Start) -> Result<Chain, Failure<'static>> {
         let was = read_map(start.env)?;
         was.check_open()?;
-        let (mut slots, mut index, mut twice) = (Vec::new(), HashMap::new(), HashSet::new());
+        let (mut slots, mut index, mut twice) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         for string in start.env.iter().flatten() {
             if let Some((name, _)) = cut(string.bytes(), b'=') {
                 if index.contains_key(name) {
@@ -420,7 +420,7 @@ impl Chain {
         env: bool,
         addr: bool,
     ) -> Result<(), Failure<'static>> {
-        let mut names = HashMap::new();
+        let mut names = BTreeMap::new();
         for (entry, now) in entries {
             let mut variables = Vec::new();
             if env {

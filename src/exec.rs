@@ -45,6 +45,17 @@ pub fn exec<'a>(
             no_interpreter,
         };
     }
+    search(prog, argv, env, inherited)
+}
+
+/// Not part of [`exec`], so that its room takes no page where PROG is a path.
+#[inline(never)]
+fn search<'a>(
+    prog: &'a [u8],
+    argv: &[Option<Arg<'a>>],
+    env: &[Option<Arg>],
+    inherited: &[Option<Arg>],
+) -> NoExec<'a> {
     let path = inherited
         .iter()
         .flatten()

@@ -4,18 +4,18 @@
 use crate::edit::{invalid, is_label};
 use crate::failure::Failure;
 use crate::output::Shown;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A label for each name. A name that repeats is the name of a group: `NAME.0`, `NAME.1`, ...
 ///
 /// # Errors
 /// A name that is too long, or two that give one label.
 pub fn grouped(names: &[String]) -> Result<Vec<String>, Failure<'static>> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
         *counts.entry(name).or_default() += 1;
     }
-    let mut next: HashMap<&str, usize> = HashMap::new();
+    let mut next: BTreeMap<&str, usize> = BTreeMap::new();
     let mut labels = Vec::with_capacity(names.len());
     for name in names {
         labels.push(
@@ -28,7 +28,7 @@ pub fn grouped(names: &[String]) -> Result<Vec<String>, Failure<'static>> {
             },
         );
     }
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for label in &labels {
         if !is_label(label) {
             return Err(invalid(format!(

@@ -6,12 +6,12 @@ use crate::edit::invalid;
 use crate::failure::Failure;
 use crate::sys;
 use nix::errno::Errno;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{IntoRawFd as _, RawFd};
 
 /// Refuses what would overwrite an fd from 3 up that neither moves away nor is closed before, or is beyond the limit.
 pub fn check(closed: &[RawFd], moves: &[(RawFd, RawFd)]) -> Result<(), Failure<'static>> {
-    let leaving: HashSet<RawFd> = closed
+    let leaving: BTreeSet<RawFd> = closed
         .iter()
         .chain(moves.iter().map(|(from, _)| from))
         .copied()
@@ -43,7 +43,7 @@ pub fn check(closed: &[RawFd], moves: &[(RawFd, RawFd)]) -> Result<(), Failure<'
 pub fn fds(closed: &[RawFd], moves: &[(RawFd, RawFd)]) -> Result<(), Errno> {
     closed.iter().for_each(|&fd| sys::close(fd));
     let moving = moves.iter().copied().filter(|(from, to)| from != to);
-    let mut pending: HashMap<RawFd, RawFd> = moving.collect();
+    let mut pending: BTreeMap<RawFd, RawFd> = moving.collect();
     for &(start, _) in moves {
         // what stands in the way, and what stands in its way
         let mut way = Vec::new();

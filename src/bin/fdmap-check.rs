@@ -9,7 +9,7 @@ use listen_fd_map::edit::{
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::requirement::Requirement;
 use listen_fd_map::sys::Start;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 const USAGE: &str = "fdmap-check [-x] -l LABEL[=KIND[,PROPERTY]...]... PROG...";
 
@@ -31,6 +31,7 @@ fdmap-check(1), fdmap(1), listen-fd-map(7)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let log = Log {
@@ -61,7 +62,7 @@ fn fdmap_check(start: &Start) -> Result<i32, Failure<'static>> {
     }
     let prog = prog(&mut parser, start, USAGE)?;
     let mut chain = Chain::new(start)?;
-    let mut named = HashSet::new();
+    let mut named = BTreeSet::new();
     for requirement in &requirements {
         let picked = pick(&chain.map, &requirement.label);
         if picked.is_empty() {

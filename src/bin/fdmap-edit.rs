@@ -11,7 +11,7 @@ use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::output::Shown;
 use listen_fd_map::rearrange;
 use listen_fd_map::sys::{self, Start};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
 const USAGE: &str = "fdmap-edit [-ea] EDIT... PROG...";
@@ -37,6 +37,7 @@ fdmap-edit(1), fdmap-to(1), listen-fd-map(7)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let mut log = Log {
@@ -232,7 +233,7 @@ impl Model {
 
     /// What moves where, once all edits are known.
     fn settle(&mut self) -> Result<(), Failure<'static>> {
-        let mut places = HashMap::new();
+        let mut places = BTreeMap::new();
         for entry in &self.chain.map {
             if let Some(other) = places.insert(entry.fd, &entry.label) {
                 return Err(invalid(format!(

@@ -8,7 +8,7 @@ use listen_fd_map::edit::{Chain, Entry, invalid, new_labels, parser, print, prog
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::naming::{grouped, sanitize};
 use listen_fd_map::sys::Start;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 
 const USAGE: &str = "fdmap-from [-eark] [-l LABEL,...] CONVENTION PROG...";
@@ -36,6 +36,7 @@ fdmap-from(1), fdmap-to(1), listen-fd-map(7)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let log = Log {
@@ -158,7 +159,7 @@ fn name(
             fds.len()
         )));
     }
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     if let Some((_, fd)) = fds.iter().find(|(_, fd)| !seen.insert(fd)) {
         return Err(invalid(format!("{convention} has fd {fd} twice")));
     }

@@ -10,7 +10,7 @@ use listen_fd_map::edit::{
 use listen_fd_map::failure::{Failure, Log};
 use listen_fd_map::rearrange;
 use listen_fd_map::sys::{self, Arg, Start};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::os::fd::RawFd;
 
 const USAGE: &str = "fdmap-to [-k] [-l LABEL,...] CONVENTION PROG...";
@@ -37,6 +37,7 @@ fdmap-to(1), fdmap-from(1), listen-fd-map(7)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let mut log = Log {
@@ -151,7 +152,7 @@ fn arguments(
 fn make_way(chain: &mut Chain, picked: &[usize], first: RawFd) -> Result<(), Failure<'static>> {
     let targets: Vec<RawFd> = (first..).take(picked.len()).collect();
     let last = targets.last().copied().unwrap_or(first);
-    let chosen: HashSet<usize> = picked.iter().copied().collect();
+    let chosen: BTreeSet<usize> = picked.iter().copied().collect();
     let mut places: Vec<(usize, RawFd)> = picked.iter().copied().zip(targets).collect();
     let mut free = (3..).filter(|fd| !(first..=last).contains(fd) && !sys::is_open(*fd));
     for (at, entry) in chain.map.iter().enumerate() {

@@ -30,6 +30,7 @@ fdmap(1), listen-fd-map(7)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let log = Log {

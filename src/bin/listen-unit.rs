@@ -37,6 +37,7 @@ listen-unit(1), listen(1), fdmap-to(1)
 ";
 
 listen_fd_map::main!(run);
+listen_fd_map::heap!();
 
 fn run(start: Start) -> i32 {
     let mut log = Log {

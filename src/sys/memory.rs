@@ -1,5 +1,6 @@
 //! Memory without a heap: a static room, and mmap(2) where that is too small.
 
+use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
@@ -11,15 +12,19 @@ use nix::libc;
 /// Enough for some five hundred sockets. Pages that nobody touches cost nothing.
 const ROOM: usize = 256 << 10;
 
-/// The static room, handed out once.
-struct Static(UnsafeCell<[MaybeUninit<u8>; ROOM]>, AtomicBool);
+/// What is asked of the kernel at once where that is not enough. Pages that nobody touches cost nothing here either.
+const MORE: usize = 1 << 20;
+
+/// The static room, handed out once, and before it, on its first page, whether it was.
+#[repr(C)]
+struct Static(AtomicBool, UnsafeCell<[MaybeUninit<u8>; ROOM]>);
 
 // SAFETY: whoever turns the flag has the only reference, whichever thread that is on.
 unsafe impl Sync for Static {}
 
 static STATIC: Static = Static(
-    UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
     AtomicBool::new(false),
+    UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
 );
 
 /// Memory that is taken in pieces, one after the other, and never given back.
@@ -30,10 +35,10 @@ pub struct Memory<'a> {
 impl<'a> Memory<'a> {
     /// The static room, for the first who asks. Whoever comes later gets none, and so all that it takes from mmap(2).
     pub fn new() -> Memory<'static> {
-        let free = match STATIC.1.swap(true, Ordering::AcqRel) {
+        let free = match STATIC.0.swap(true, Ordering::AcqRel) {
             true => &mut [][..],
             // SAFETY: the flag lets one caller through, so this reference is the only one.
-            false => unsafe { &mut *STATIC.0.get() },
+            false => unsafe { &mut *STATIC.1.get() },
         };
         Memory { free }
     }
@@ -44,38 +49,83 @@ impl<'a> Memory<'a> {
     /// What mmap(2) said.
     pub fn buffer<T: Copy>(&mut self, most: usize) -> Result<Buffer<'a, T>, Errno> {
         let len = most.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
-        let free = core::mem::take(&mut self.free);
-        let start = free.as_ptr().align_offset(align_of::<T>());
-        let piece = match start.checked_add(len) {
-            Some(end) if end <= free.len() => {
-                let (piece, rest) = free.split_at_mut_checked(end).ok_or(Errno::ENOMEM)?;
-                self.free = rest;
-                piece.get_mut(start..).ok_or(Errno::ENOMEM)?
-            }
-            _ => {
-                self.free = free;
-                anonymous(len)?
-            }
-        };
+        let piece = self.piece(len, align_of::<T>())?;
         // SAFETY: the piece is aligned, long enough, and nobody else's; MaybeUninit takes whatever is in it.
         let room = unsafe { core::slice::from_raw_parts_mut(piece.as_mut_ptr().cast(), most) };
         Ok(Buffer { room, len: 0 })
     }
+
+    /// The next `len` bytes that begin at a multiple of `align`.
+    fn piece(&mut self, len: usize, align: usize) -> Result<&'a mut [MaybeUninit<u8>], Errno> {
+        // align_offset() can panic; an alignment is a power of two
+        let start =
+            |free: &[MaybeUninit<u8>]| free.as_ptr().addr().wrapping_neg() & align.wrapping_sub(1);
+        let longest = len.checked_add(align).ok_or(Errno::ENOMEM)?;
+        if start(self.free) + len > self.free.len() {
+            self.free = anonymous(longest.max(MORE))?;
+        }
+        let free = core::mem::take(&mut self.free);
+        let start = start(free);
+        let (piece, rest) = free
+            .split_at_mut_checked(start + len)
+            .ok_or(Errno::ENOMEM)?;
+        self.free = rest;
+        piece.get_mut(start..).ok_or(Errno::ENOMEM)
+    }
 }
 
-/// A new mapping, which begins with a page and so is aligned to whatever there is.
+/// A new mapping.
 fn anonymous<'a>(len: usize) -> Result<&'a mut [MaybeUninit<u8>], Errno> {
     let (prot, flags) = (
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
     );
     // SAFETY: a new anonymous mapping touches no memory that exists.
-    let start = unsafe { libc::mmap(ptr::null_mut(), len.max(1), prot, flags, -1, 0) };
+    let start = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, -1, 0) };
     if start == libc::MAP_FAILED {
         return Err(Errno::last());
     }
     // SAFETY: the mapping has `len` bytes, is never unmapped, and nobody else knows of it.
     Ok(unsafe { core::slice::from_raw_parts_mut(start.cast(), len) })
+}
+
+/// The heap of the commands that have one: memory that is never given back, because they end in an exec at once. The C
+/// library's own costs them a dozen system calls and as many pages.
+pub struct Heap {
+    memory: UnsafeCell<Option<Memory<'static>>>,
+    busy: AtomicBool,
+}
+
+// SAFETY: the flag lets one thread at a time to the memory.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// For `#[global_allocator]`.
+    #[allow(clippy::new_without_default)] // there is one, made by heap!
+    pub const fn new() -> Self {
+        Heap {
+            memory: UnsafeCell::new(None),
+            busy: AtomicBool::new(false),
+        }
+    }
+}
+
+// SAFETY: pieces are apart from each other, as long and as aligned as the layout says, and nobody's until they are handed out.
+// A reallocation is the trait's own: a new piece, and a copy.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        while self.busy.swap(true, Ordering::Acquire) {
+            core::hint::spin_loop();
+        }
+        // SAFETY: the flag is ours.
+        let memory = unsafe { &mut *self.memory.get() }.get_or_insert_with(Memory::new);
+        let piece = memory.piece(layout.size(), layout.align());
+        let start = piece.map_or(ptr::null_mut(), |piece| piece.as_mut_ptr().cast());
+        self.busy.store(false, Ordering::Release);
+        start
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 }
 
 /// A vector that never grows: what was pushed, and room for more. The room is not touched before it is needed.
@@ -163,6 +213,19 @@ mod tests {
         assert!(!words.push(4));
         assert_eq!(words.as_ptr().align_offset(8), 0);
         assert_eq!(memory.buffer::<u64>(usize::MAX).err(), Some(Errno::ENOMEM));
+    }
+
+    #[test]
+    fn a_heap_hands_out_what_a_layout_asks_for() {
+        let heap = Heap::new();
+        for (size, align) in [(1, 1), (3, 8), (4096, 4096), (2 * MORE, 64), (5, 16)] {
+            // SAFETY: no layout is of size 0, and what is written is ours.
+            unsafe {
+                let start = heap.alloc(Layout::from_size_align(size, align).unwrap());
+                assert!(!start.is_null() && start.addr() % align == 0);
+                start.write_bytes(7, size);
+            }
+        }
     }
 
     #[test]

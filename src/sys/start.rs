@@ -32,6 +32,15 @@ macro_rules! main {
     };
 }
 
+/// Gives a command its heap: `heap!()`. `listen` has none.
+#[macro_export]
+macro_rules! heap {
+    () => {
+        #[global_allocator]
+        static HEAP: $crate::sys::Heap = $crate::sys::Heap::new();
+    };
+}
+
 /// Whether the file is set-user-ID or set-group-ID and the caller somebody else: what follows trusts argv, PATH and the map,
 /// and would hand them the rights of another user. Asks the kernel's auxiliary vector, getauxval(3), not the kernel.
 pub fn is_set_id() -> bool {
