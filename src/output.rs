@@ -199,8 +199,11 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// Takes the parts of a text, one by one.
+pub type Parts<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// Puts one word as a shell reads it back: as it is, or in single quotes. `tell` tells its parts, as often as it is asked.
-pub fn put_shell_word(out: &mut Output, tell: &dyn Fn(&mut dyn FnMut(&[u8]))) {
+pub fn put_shell_word(out: &mut Output, tell: &dyn Fn(Parts)) {
     let (mut empty, mut plain) = (true, true);
     tell(&mut |part| {
         empty &= part.is_empty();
