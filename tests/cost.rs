@@ -20,12 +20,17 @@ fn static_listen() -> PathBuf {
 
 /// The system calls from the exec of `listen` to the exec of the next program, by name.
 fn calls(args: &[&str]) -> Vec<String> {
+    calls_of("listen", args)
+}
+
+fn calls_of(command: &str, args: &[&str]) -> Vec<String> {
     let dir = Dir::new();
     let log = dir.path("log");
+    let program = static_listen().with_file_name(command);
     let mut command = Command::new("strace");
     command
         .args(["-f", "-o", &log])
-        .arg(static_listen())
+        .arg(program)
         .args(args)
         .arg("/bin/true");
     command.env_clear().current_dir(&dir.0).stdin(Stdio::null());
@@ -65,6 +70,47 @@ fn a_socket_costs_the_calls_that_it_needs_and_no_memory_is_asked_for() {
         calls(&["-e", "-udp::127.0.0.1:0", "-unix-dgram::./s"]),
         ["socket", "bind", "socket", "bind"]
     );
+}
+
+#[test]
+#[ignore = "needs strace, and the static release build"]
+fn many_sockets_and_the_other_commands_ask_for_no_memory() {
+    let many: Vec<String> = (0..200)
+        .map(|n| format!("-udp:label=s{n}:127.0.0.1:0"))
+        .collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(calls(&many), ["socket", "bind"].repeat(200));
+    for (command, args, made) in [
+        ("fdmap-from", &["systemd"][..], &[][..]),
+        ("fdmap-to", &["systemd"], &[]),
+        ("fdmap-edit", &["-e"], &["prlimit64"]),
+        ("fdmap-check", &[], &[]),
+    ] {
+        assert_eq!(calls_of(command, args), made, "{command}");
+    }
+}
+
+#[test]
+#[ignore = "needs the static release build"]
+fn listen_is_small() {
+    let len = fs::metadata(static_listen()).unwrap().len();
+    assert!(len < 140_000, "{len} bytes");
+}
+
+#[test]
+#[ignore = "needs the static release build"]
+fn a_static_build_finds_users_and_groups_in_their_files() {
+    let refused = |option: &str| {
+        let mut command = Command::new(static_listen());
+        command.args([&format!("-unix:{option}:./s"), "-n"]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for option in ["user=nobody", "user=root", "group=nogroup", "group=root"] {
+        assert_eq!(refused(option), "", "{option}");
+    }
+    let line = "listen: fatal: -unix:user=no-such-user:./s: unknown user no-such-user\n";
+    assert_eq!(refused("user=no-such-user"), line);
 }
 
 #[test]
