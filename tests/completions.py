@@ -21,18 +21,18 @@ LINES = [
     (r"listen -udp:v6only=k<TAB>", "-udp:v6only=kernel"),
     (r"listen -unix-s<TAB>:./x", "-unix-seqpacket::./x"),
     (r"listen -unix:user=roo<TAB>", "-unix:user=root"),
-    (r"listen -unix:mode=0600:./so<TAB>", "-unix:mode=0600:./sockets/"),
-    (r"listen -udp:join=[ff02::fb%lo],fre<TAB>", "-udp:join=[ff02::fb%lo],freebind"),
+    (r"listen -unix:mode=0600:./so<TAB>", "-unix:mode=0600:./sockets"),
+    (r"listen -udp:join=\[ff02::fb%lo\],fre<TAB>", "-udp:join=[ff02::fb%lo],freebind"),
     (r"listen -netlink::kob<TAB>", "-netlink::kobject-uevent"),
     (r"listen --sct<TAB> 80 -o freeb<TAB>", "--sctp|80|-o|freebind"),
-    (r"listen --unix ./so<TAB>", "--unix|./sockets/"),
+    (r"listen --unix ./so<TAB>", "--unix|./sockets"),
     (r"listen --unix ./a -o unlink=st<TAB>", "--unix|./a|-o|unlink=stale"),
     (r"listen -tcp::80 --option=congestion~=cub<TAB>", "-tcp::80|--option=congestion~=cubic"),
     (r"listen --dry<TAB>", "--dry-run"),
     (r"listen -h mq<TAB>", "-h|mqueue"),
     (r"listen -d 3 -tcp::80 frobn<TAB>", "-d|3|-tcp::80|frobnicate"),
-    (r"listen -evd 3 -tcp::80 frobnicate ./so<TAB>", "-evd|3|-tcp::80|frobnicate|./sockets/"),
-    (r"listen -tcp::80 -- frobnicate ./so<TAB>", "-tcp::80|--|frobnicate|./sockets/"),
+    (r"listen -evd 3 -tcp::80 frobnicate ./so<TAB>", "-evd|3|-tcp::80|frobnicate|./sockets"),
+    (r"listen -tcp::80 -- frobnicate ./so<TAB>", "-tcp::80|--|frobnicate|./sockets"),
     (r"listen -tcp::80 fdmap-to -k syst<TAB>", "-tcp::80|fdmap-to|-k|systemd"),
     (r"listen -tcp::80 fdmap-to systemd frobn<TAB>", "-tcp::80|fdmap-to|systemd|frobnicate"),
     (r"fdmap-from --req<TAB> -l web server-s<TAB> frobn<TAB>", "--required|-l|web|server-starter|frobnicate"),
@@ -56,7 +56,7 @@ class Shell:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(home)
-            environment = {"HOME": str(home), "PATH": f"{home}/bin:/usr/bin:/bin", "TERM": "vt100", "COLUMNS": "150"}
+            environment = {"HOME": str(home), "PATH": f"{home}/bin:/usr/bin:/bin", "TERM": "xterm", "COLUMNS": "150", "LANG": "C.UTF-8"}
             os.execvpe(argv[0], argv, environment)
         self.seen = ""
 
@@ -76,7 +76,8 @@ class Shell:
 
     def run(self, line, expected):
         self.type(line + "\r")
-        ran = self.until(r"RAN([^\r\n]*)NAR", line).group(1)
+        # whether a directory keeps its slash is the shell's habit
+        ran = self.until(r"RAN([^\r\n]*?)/?NAR", line).group(1)
         if ran != expected:
             sys.exit(f"{self.name}: {line} ran with {ran!r}, expected {expected!r}")
 
@@ -121,9 +122,6 @@ def main(completions):
         shell.type(f"{setup}; echo rea''dy\r")
         shell.until("ready", setup)
         for line, expected in LINES:
-            # readline marks a directory only where its own word is the whole path
-            if "COMP_WORDBREAKS" in setup and ":./so<" in line:
-                expected = expected.removesuffix("/")
             # fish ends an option of a spec with a colon, since it would add a space
             if argv == ["fish"] and re.search(r" -(tcp|udp|unix):[^ ]*[a-z]<TAB>$", line) and "." not in line:
                 expected += ":"
