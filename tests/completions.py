@@ -19,6 +19,8 @@ LINES = [
     (r"listen -tcp:keepidle=3,user-t<TAB>5::80", "-tcp:keepidle=3,user-timeout=5::80"),
     (r"listen -tcp:timestamp=n<TAB>", "-tcp:timestamp=ns"),
     (r"listen -udp:v6only=k<TAB>", "-udp:v6only=kernel"),
+    (r"listen '-tcp::*:80' -udp:v6o<TAB>", "-tcp::*:80|-udp:v6only"),
+    (r"listen '-tcp::*:80' frobn<TAB>", "-tcp::*:80|frobnicate"),
     (r"listen -unix-s<TAB>:./x", "-unix-seqpacket::./x"),
     (r"listen -unix:user=roo<TAB>", "-unix:user=root"),
     (r"listen -unix:mode=0600:./so<TAB>", "-unix:mode=0600:./sockets"),
@@ -46,6 +48,7 @@ LINES = [
 LISTS = [
     (r"listen -tcp:no<TAB><TAB>", ["nonblock", "nodelay"]),
     (r"listen -unix::/run/x --mqueue /q -o m<TAB><TAB>", ["mode", "maxmsg", "msgsize"]),
+    (r"listen -tcp::80 fdmap-to <TAB><TAB>", ["systemd", "puma", "argv"]),
     (r"listen -vsock<TAB><TAB>", ["-vsock:", "-vsock-dgram:"]),
 ]
 

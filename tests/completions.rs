@@ -106,7 +106,8 @@ fn flags() -> Vec<String> {
 
 /// `COMMAND|NAME|VARIABLES`
 fn conventions() -> Vec<String> {
-    let to = CONVENTIONS.iter().filter(|row| row.export.is_some());
+    // argv has no variables to export
+    let to = CONVENTIONS.iter();
     let from = CONVENTIONS.iter().filter(|row| row.import.is_some());
     let to = to.map(|row| format!("fdmap-to|{}|{}", row.name, row.variables));
     let from = from.map(|row| format!("fdmap-from|{}|{}", row.name, row.variables));
@@ -163,10 +164,6 @@ fn the_completions_have_the_tables_of_the_commands() {
 #[ignore = "needs bash, zsh, fish and python3"]
 fn shells_on_a_terminal_complete_specs_options_and_what_follows_them() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/completions.py");
-    let ended = Command::new("python3")
-        .arg(script)
-        .arg(file(""))
-        .arg(commands)
-        .status();
+    let ended = Command::new("python3").arg(script).arg(file("")).status();
     assert!(ended.unwrap().success());
 }

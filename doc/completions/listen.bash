@@ -138,6 +138,7 @@ _listen_conventions=(
   "fdmap-to|puma|PUMA_INHERIT_0 ..."
   "fdmap-to|vars|<LABEL>_FD ..."
   "fdmap-to|fd0|"
+  "fdmap-to|argv|"
 )
 # end of what is made
 
@@ -254,7 +255,7 @@ _listen_prog() {
 _listen_command() {
   local command=${words[$1]##*/} i=$1 word row letter family='' takes='' ended='' operands=0
   for ((i++; i < last; i++)); do
-    word=${words[i]}
+    word=${words[i]#[\'\"]}
     if [[ $takes ]]; then
       takes=
     elif [[ $word == -- && ! $ended ]]; then

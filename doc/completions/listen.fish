@@ -133,7 +133,8 @@ set -g _listen_conventions \
   "fdmap-to|gunicorn|GUNICORN_FD GUNICORN_PID" \
   "fdmap-to|puma|PUMA_INHERIT_0 ..." \
   "fdmap-to|vars|<LABEL>_FD ..." \
-  "fdmap-to|fd0|"
+  "fdmap-to|fd0|" \
+  "fdmap-to|argv|"
 # end of what is made
 
 # The long name of an option of the command that has to have an argument.
@@ -204,7 +205,7 @@ function _listen_spec -a cur
     if set -q parts[4]
         _listen_address $parts[2] "-$parts[2]:$parts[3]:" (string sub -s 2 -- $parts[4])
     else
-        set -l option (string match -r '^(.*,)?([^,]*)$' -- $parts[3])
+        set -l option (string match -r '^((?:.*,)?)([^,]*)$' -- $parts[3])
         _listen_option $parts[2] "-$parts[2]:$option[2]" "$option[3]" :
     end
 end
@@ -221,14 +222,16 @@ function _listen_value -a takes family before value
     end
 end
 
-# PROG and its arguments: the last is to be completed.
+# PROG and its arguments, before the word that is to be completed.
 function _listen_prog
-    complete -C (string join ' ' -- (string escape -- $argv[1..-2]) $argv[-1])
+    set -q argv[1]; and set argv (string escape -- $argv)
+    complete -C (string join ' ' -- $argv (commandline -ct))
 end
 
 function _listen
     set -l words (commandline -opc)
     set -l cur (commandline -ct)
+    set -l unquoted (string unescape -- $cur); and set cur $unquoted
     set -l command (string replace -r '.*/' '' -- $words[1])
     set -l family ''
     set -l takes ''
@@ -242,9 +245,12 @@ function _listen
             set takes ''
         else if test "$word" = --; and test -z "$ended"
             set ended 1
-            test $command = listen; and _listen_prog $words[2..] "$cur" and return
+            if test $command = listen
+                _listen_prog $words[2..]
+                return
+            end
         else if test "$word" = --; and test $command = listen-unit
-            _listen_prog $words[2..] "$cur"
+            _listen_prog $words[2..]
             return
         else if string match -q -- '--*' $word; and test -z "$ended"
             _listen_is_family $command "$name"; and set family $name
@@ -270,7 +276,7 @@ function _listen
         else if test $command = listen-unit; and string match -q '*.socket' -- $word
             set operands 1
         else if test $command != fdmap
-            _listen_prog $words "$cur"
+            _listen_prog $words
             return
         end
         set -e words[1]
@@ -304,9 +310,9 @@ function _listen
         end
     else if test $command = listen-unit
         __fish_complete_suffix .socket
-        test $operands = 1; and _listen_prog "$cur"
+        test $operands = 1; and _listen_prog
     else if test $command != fdmap
-        _listen_prog "$cur"
+        _listen_prog
     end
 end
 
