@@ -148,8 +148,12 @@ impl<'a> Walk<'a> {
         self.rest
     }
 
+    fn first(&self) -> Option<Arg<'a>> {
+        self.rest.first().copied().flatten()
+    }
+
     fn peek(&self) -> Option<&'a [u8]> {
-        self.rest.first().copied().flatten().map(Arg::bytes)
+        self.first().map(Arg::bytes)
     }
 
     fn skip(&mut self) {
@@ -165,7 +169,7 @@ impl<'a> Walk<'a> {
     /// A spec, and what follows it. Most are followed by another, or by PROG, which need not be looked at for options.
     fn spec(&self, argument: &'a [u8], separate: Option<&'a [u8]>) -> Item<'a> {
         let may_be_option = |letter| letter == b'-' || OPTIONS.iter().any(|row| row.0 == letter);
-        let rest = match self.rest.first().copied().flatten().map(Arg::start) {
+        let rest = match self.first().map(Arg::start) {
             Some([b'-', letter]) if may_be_option(letter) => self.rest,
             _ => &[],
         };

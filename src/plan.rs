@@ -13,7 +13,7 @@ use crate::spec::family::Family;
 use crate::spec::option;
 use crate::spec::value::owner_number;
 use crate::spec::{Label, Spec};
-use crate::sys::{self, Arg, Buffer, Memory};
+use crate::sys::{self, Arg, Buffer, Memory, NoMemory};
 use crate::work::LookedUp;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit};
@@ -423,8 +423,8 @@ impl<'a> Names<'a> {
     }
 }
 
-impl From<Errno> for Failure<'_> {
-    fn from(errno: Errno) -> Self {
+impl From<NoMemory> for Failure<'_> {
+    fn from(NoMemory(errno): NoMemory) -> Self {
         Failure::System("get memory", errno)
     }
 }

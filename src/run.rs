@@ -1,5 +1,8 @@
 //! The whole way, from the arguments of `listen` to PROG: what `listen` does, and `listen-unit` with the arguments that it
 //! makes of unit files.
+//!
+//! What most starts never come by (messages, answers, other things than sockets, undoing) is `#[cold]` where it stands: the
+//! compiler keeps its rooms out of the frames on this way, and the linker its code off the pages.
 #![forbid(unsafe_code)]
 
 use crate::environment::{Environment, Strings};

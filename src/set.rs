@@ -2,7 +2,7 @@
 //! ten thousand look-ups and not their square.
 #![forbid(unsafe_code)]
 
-use crate::sys::{Buffer, Memory};
+use crate::sys::{Buffer, Memory, NoMemory};
 use nix::errno::Errno;
 
 /// What can be looked up: its bytes are what is compared.
@@ -47,9 +47,9 @@ impl<'a, K: Key> Set<'a, K> {
     ///
     /// # Errors
     /// What mmap(2) said.
-    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, Errno> {
+    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, NoMemory> {
         let slots = most.saturating_mul(2).checked_next_power_of_two();
-        let mut slots = memory.buffer(slots.ok_or(Errno::ENOMEM)?.max(2))?;
+        let mut slots = memory.buffer(slots.ok_or(NoMemory(Errno::ENOMEM))?.max(2))?;
         slots.fill(None);
         Ok(Set { slots, len: 0 })
     }

@@ -4,9 +4,8 @@
 use crate::node;
 use crate::output::Text;
 use crate::spec::value::LONGEST_PATH;
-use crate::sys::{self, Buffer, Memory};
+use crate::sys::{self, Buffer, Memory, NoMemory};
 use core::ffi::CStr;
-use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::stat::lstat;
@@ -47,7 +46,7 @@ impl<'a> Trail<'a> {
     ///
     /// # Errors
     /// What mmap(2) said.
-    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, Errno> {
+    pub fn new(memory: &mut Memory<'a>, most: usize) -> Result<Self, NoMemory> {
         let made = memory.buffer(most)?;
         Ok(Trail { made })
     }

@@ -520,16 +520,11 @@ impl<'a> Label<'a> {
 
 impl Label<'_> {
     /// Its length in bytes.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self.member {
             0 => self.name.len(),
             _ => self.bytes().count(),
         }
-    }
-
-    /// Whether it has none, which no label has.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -27,6 +27,12 @@ static STATIC: Static = Static(
     UnsafeCell::new([MaybeUninit::uninit(); ROOM]),
 );
 
+/// The kernel has no more memory, for this reason.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoMemory(pub Errno);
+
+const TOO_MUCH: NoMemory = NoMemory(Errno::ENOMEM);
+
 /// Memory that is taken in pieces, one after the other, and never given back.
 pub struct Memory<'a> {
     free: &'a mut [MaybeUninit<u8>],
@@ -47,8 +53,8 @@ impl<'a> Memory<'a> {
     ///
     /// # Errors
     /// What mmap(2) said.
-    pub fn buffer<T: Copy>(&mut self, most: usize) -> Result<Buffer<'a, T>, Errno> {
-        let len = most.checked_mul(size_of::<T>()).ok_or(Errno::ENOMEM)?;
+    pub fn buffer<T: Copy>(&mut self, most: usize) -> Result<Buffer<'a, T>, NoMemory> {
+        let len = most.checked_mul(size_of::<T>()).ok_or(TOO_MUCH)?;
         let piece = self.piece(len, align_of::<T>())?;
         // SAFETY: the piece is aligned, long enough, and nobody else's; MaybeUninit takes whatever is in it.
         let room = unsafe { core::slice::from_raw_parts_mut(piece.as_mut_ptr().cast(), most) };
@@ -56,26 +62,24 @@ impl<'a> Memory<'a> {
     }
 
     /// The next `len` bytes that begin at a multiple of `align`.
-    fn piece(&mut self, len: usize, align: usize) -> Result<&'a mut [MaybeUninit<u8>], Errno> {
+    fn piece(&mut self, len: usize, align: usize) -> Result<&'a mut [MaybeUninit<u8>], NoMemory> {
         // align_offset() can panic; an alignment is a power of two
         let start =
             |free: &[MaybeUninit<u8>]| free.as_ptr().addr().wrapping_neg() & align.wrapping_sub(1);
-        let longest = len.checked_add(align).ok_or(Errno::ENOMEM)?;
+        let longest = len.checked_add(align).ok_or(TOO_MUCH)?;
         if start(self.free) + len > self.free.len() {
             self.free = anonymous(longest.max(MORE))?;
         }
         let free = core::mem::take(&mut self.free);
         let start = start(free);
-        let (piece, rest) = free
-            .split_at_mut_checked(start + len)
-            .ok_or(Errno::ENOMEM)?;
+        let (piece, rest) = free.split_at_mut_checked(start + len).ok_or(TOO_MUCH)?;
         self.free = rest;
-        piece.get_mut(start..).ok_or(Errno::ENOMEM)
+        piece.get_mut(start..).ok_or(TOO_MUCH)
     }
 }
 
 /// A new mapping.
-fn anonymous<'a>(len: usize) -> Result<&'a mut [MaybeUninit<u8>], Errno> {
+fn anonymous<'a>(len: usize) -> Result<&'a mut [MaybeUninit<u8>], NoMemory> {
     let (prot, flags) = (
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
@@ -83,7 +87,7 @@ fn anonymous<'a>(len: usize) -> Result<&'a mut [MaybeUninit<u8>], Errno> {
     // SAFETY: a new anonymous mapping touches no memory that exists.
     let start = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, -1, 0) };
     if start == libc::MAP_FAILED {
-        return Err(Errno::last());
+        return Err(NoMemory(Errno::last()));
     }
     // SAFETY: the mapping has `len` bytes, is never unmapped, and nobody else knows of it.
     Ok(unsafe { core::slice::from_raw_parts_mut(start.cast(), len) })
@@ -212,7 +216,7 @@ mod tests {
         assert_eq!(&far[..], [2; 4]);
         assert!(!words.push(4));
         assert_eq!(words.as_ptr().align_offset(8), 0);
-        assert_eq!(memory.buffer::<u64>(usize::MAX).err(), Some(Errno::ENOMEM));
+        assert_eq!(memory.buffer::<u64>(usize::MAX).err(), Some(TOO_MUCH));
     }
 
     #[test]
