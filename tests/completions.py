@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-COMMANDS = "listen listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to frobnicate".split()
+COMMANDS = "listen listen-fd listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to frobnicate".split()
 
 # what is typed, and the arguments that the shell makes of it
 LINES = [
@@ -43,6 +43,8 @@ LINES = [
     (r"fdmap-check -l web=tcp --ex<TAB>", "-l|web=tcp|--exact"),
     (r"listen-unit ./foo.so<TAB> frobn<TAB>", "./foo.socket|frobnicate"),
     (r"fdmap --js<TAB>", "--json"),
+    (r"listen-fd -tcp:nod<TAB>", "-tcp:nodelay"),
+    (r"fdmap-edit listen-fd -tcp:nod<TAB>", "listen-fd|-tcp:nodelay"),
 ]
 # what is typed, and some of the words that the shell then lists
 LISTS = [

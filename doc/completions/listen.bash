@@ -244,7 +244,7 @@ _listen_prog() {
   elif (($1 == last)); then
     compopt -o filenames
     mapfile -t candidates < <(compgen -c -- "$cur")
-  elif [[ " ${_listen_flags[*]%%|*} " == *" ${words[$1]##*/} "* ]]; then
+  elif [[ " listen-fd ${_listen_flags[*]%%|*} " == *" ${words[$1]##*/} "* ]]; then
     _listen_command "$1"
   else
     compopt -o default
@@ -254,6 +254,8 @@ _listen_prog() {
 # The command at this word.
 _listen_command() {
   local command=${words[$1]##*/} i=$1 word row letter family='' takes='' ended='' operands=0
+  # as Debian calls it
+  [[ $command != listen-fd ]] || command=listen
   for ((i++; i < last; i++)); do
     word=${words[i]#[\'\"]}
     if [[ $takes ]]; then
@@ -342,4 +344,4 @@ _listen() {
   [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:=] ]] || compopt -o nospace
 }
 
-complete -F _listen listen listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to
+complete -F _listen listen listen-fd listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to

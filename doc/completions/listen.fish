@@ -233,6 +233,8 @@ function _listen
     set -l cur (commandline -ct)
     set -l unquoted (string unescape -- $cur); and set cur $unquoted
     set -l command (string replace -r '.*/' '' -- $words[1])
+    # as Debian calls it
+    test $command = listen-fd; and set command listen
     set -l family ''
     set -l takes ''
     set -l ended ''
@@ -316,6 +318,6 @@ function _listen
     end
 end
 
-for command in listen listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to
+for command in listen listen-fd listen-unit fdmap fdmap-check fdmap-edit fdmap-from fdmap-to
     complete -c $command -f -a '(_listen)'
 end
