@@ -91,7 +91,7 @@ fn say(spec: &Spec, label: Label, fd: RawFd, log: &Log) -> Result<(), Errno> {
     };
     match spec.address {
         Address::Path(_) | Address::Abstract(_) | Address::Netlink(_) | Address::Queue(_) => {
-            line(spec.address_text);
+            line(spec.address_text());
         }
         _ => line(local_address(spec, fd)?.bytes()),
     }

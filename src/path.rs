@@ -101,7 +101,10 @@ pub fn link<'a>(work: &mut Work<'a, '_>) -> Result<(), Error<'a>> {
 #[cold]
 fn link_once<'a>(work: &mut Work<'a, '_>, link: &'a [u8]) -> Result<(), Error<'a>> {
     let failed = |errno| Error::system(Doing::Link(link), errno);
-    let (target, text) = (PathText::from(work.spec.address_text), PathText::from(link));
+    let (target, text) = (
+        PathText::from(work.spec.address_text()),
+        PathText::from(link),
+    );
     let (Some(target), Some(text)) = (target.c_str(), text.c_str()) else {
         return Err(failed(Errno::ENAMETOOLONG));
     };

@@ -318,7 +318,7 @@ impl<'a> Plan<'a> {
                     }
                     self.variables += 1;
                     // "=", the value (an address of the kernel's, or a path as it is written) and NUL
-                    let value = LONGEST_VALUE.max(spec.address_text.len());
+                    let value = LONGEST_VALUE.max(spec.address_text().len());
                     self.text += variable.bytes().count() + value + 2;
                 }
             }

@@ -30,7 +30,7 @@ fn spec_in_full(spec: &Spec, number: Option<RawFd>, out: &mut Output) {
     let moved = |option: &OptionText| matches!(option.name, b"label" | b"fd");
     let others = || {
         spec.written
-            .options(spec.list)
+            .options()
             .map(|(_, option)| option)
             .filter(|option| !moved(option))
     };
@@ -60,13 +60,13 @@ fn spec_in_full(spec: &Spec, number: Option<RawFd>, out: &mut Output) {
                 put(option);
             });
             put(b":");
-            put(spec.address_text);
+            put(spec.address_text());
         });
     } else {
         out.put(b"--");
         out.put(family);
         out.put(b" ");
-        put_shell_word(out, &|put| put(spec.address_text));
+        put_shell_word(out, &|put| put(spec.address_text()));
         out.put(b" -o ");
         put_shell_word(out, &|put| {
             put(b"label=");

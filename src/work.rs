@@ -67,7 +67,7 @@ impl<'a> Work<'a, '_> {
     /// Says that something is not quite as it was asked for.
     #[cold]
     pub fn warn(&self, text: fmt::Arguments) {
-        let (family, address) = (self.spec.family.name, Shown(self.spec.address_text));
+        let (family, address) = (self.spec.family.name, Shown(self.spec.address_text()));
         self.log
             .line("warning", format_args!("{family}:{address}: {text}"));
     }

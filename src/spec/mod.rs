@@ -82,8 +82,13 @@ impl<'a> Written<'a> {
         })
     }
 
-    /// Every option in the order written, first those of `list`, which stands between the colons, then those of `-o`.
-    pub fn options(&self, list: &'a [u8]) -> Options<'a> {
+    /// Every option in the order written.
+    pub fn options(&self) -> Options<'a> {
+        self.options_after(self.parts().map_or(b"", |parts| parts.list))
+    }
+
+    /// First those of `list`, which stands between the colons, then those of `-o`.
+    fn options_after(&self, list: &'a [u8]) -> Options<'a> {
         Options {
             at: self.at(),
             list: if list.is_empty() { None } else { Some(list) },
@@ -205,20 +210,14 @@ pub struct Spec<'a> {
     pub family: &'static Family,
     /// Where it is bound.
     pub address: Address<'a>,
-    /// The address, as written.
-    pub address_text: &'a [u8],
     /// The label, that of the family if the spec has none; with `count=` the name of the group.
     pub name: &'a [u8],
-    /// What it was read from.
+    /// What it was read from, and is read from again for what few specs have.
     pub written: Written<'a>,
-    /// Its options between the colons.
-    pub list: &'a [u8],
     /// The places in [`OPTIONS`] that are given, a bit each.
     given: u64,
     /// Those, and those that are set where nobody gives them.
     set: u64,
-    /// Those that are best effort.
-    soft: u64,
 }
 
 impl<'a> Spec<'a> {
@@ -238,15 +237,12 @@ impl<'a> Spec<'a> {
             family,
             // what is wrong with an address is said after what is wrong with the options before it
             address: *address.as_ref().unwrap_or(&Address::Path(b"")),
-            address_text: parts.address,
             name: family.name.as_bytes(),
             written: *written,
-            list: parts.list,
             given: 0,
             set: 0,
-            soft: 0,
         };
-        for (at, option) in written.options(parts.list) {
+        for (at, option) in written.options_after(parts.list) {
             spec.add(&option, address.is_ok())
                 .map_err(|why| Error { at, why })?;
         }
@@ -264,7 +260,6 @@ impl<'a> Spec<'a> {
         if self.given >> at & 1 != 0 && !row.repeats {
             return Err(Why::Repeated(row));
         }
-        self.soft |= u64::from(option.soft) << at;
         self.given |= 1 << at;
         // the others are read again where they are used
         if let (What::Label, Value::Name(label)) = (row.what, value) {
@@ -382,6 +377,11 @@ impl<'a> Spec<'a> {
         most
     }
 
+    /// The address, as written.
+    pub fn address_text(&self) -> &'a [u8] {
+        self.written.parts().map_or(b"", |parts| parts.address)
+    }
+
     /// Whether its sockets have an address to tell of, as far as the family tells.
     pub fn has_address(&self) -> bool {
         !matches!(self.family.addresses, Addresses::Netlink | Addresses::Queue)
@@ -423,16 +423,14 @@ impl<'a> Spec<'a> {
 
     /// Whether a refusal of the option at the place `at` of [`OPTIONS`] is only worth a warning.
     pub fn is_soft(&self, at: usize) -> bool {
-        self.soft >> at & 1 != 0
+        self.given(at).any(|(_, soft)| soft)
     }
 
     /// The values that were given for the option at the place `at` of [`OPTIONS`], and whether each is best effort.
     #[inline] // most options are not given
     pub fn given(&self, at: usize) -> Given<'a> {
         Given(if self.is_given(at) {
-            OPTIONS
-                .get(at)
-                .map(|row| (row, self.written.options(self.list)))
+            OPTIONS.get(at).map(|row| (row, self.written.options()))
         } else {
             None
         })
@@ -470,11 +468,16 @@ pub struct Given<'a>(Option<(&'static Row, Options<'a>)>);
 impl<'a> Iterator for Given<'a> {
     type Item = (Value<'a>, bool);
 
+    #[inline] // most have none
     fn next(&mut self) -> Option<Self::Item> {
         let (row, options) = self.0.as_mut()?;
-        let (_, option) = options.find(|(_, option)| option.name == row.name.as_bytes())?;
-        Some((row.takes.parse(option.value)?, option.soft))
+        next_of(row, options)
     }
+}
+
+fn next_of<'a>(row: &Row, options: &mut Options<'a>) -> Option<(Value<'a>, bool)> {
+    let (_, option) = options.find(|(_, option)| option.name == row.name.as_bytes())?;
+    Some((row.takes.parse(option.value)?, option.soft))
 }
 
 fn look_up<'a>(
@@ -570,7 +573,7 @@ impl<'a> Subject<'a> {
     pub fn new(spec: &Spec<'a>, label: Label<'a>) -> Self {
         Subject {
             family: spec.family,
-            address_text: spec.address_text,
+            address_text: spec.address_text(),
             label,
         }
     }
