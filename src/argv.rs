@@ -70,6 +70,16 @@ const OPTIONS: [(u8, &str, Kind); 8] = [
     (b'o', "option", Kind::Option),
 ];
 
+/// What may follow the dash of an option that is no spec, a bit each: its letter, or another dash.
+const MAY_BE_OPTION: u128 = {
+    let (mut letters, mut at) = (1 << b'-', 0);
+    while at < OPTIONS.len() {
+        letters |= 1 << OPTIONS[at].0;
+        at += 1;
+    }
+    letters
+};
+
 /// An argument that `listen` cannot take.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Error<'a> {
@@ -168,9 +178,8 @@ impl<'a> Walk<'a> {
 
     /// A spec, and what follows it. Most are followed by another, or by PROG, which need not be looked at for options.
     fn spec(&self, argument: &'a [u8], separate: Option<&'a [u8]>) -> Item<'a> {
-        let may_be_option = |letter| letter == b'-' || OPTIONS.iter().any(|row| row.0 == letter);
         let rest = match self.first().map(Arg::start) {
-            Some([b'-', letter]) if may_be_option(letter) => self.rest,
+            Some([b'-', letter]) if MAY_BE_OPTION & 1u128 << (letter & 127) != 0 => self.rest,
             _ => &[],
         };
         Item::Spec(Written {
@@ -265,7 +274,7 @@ impl<'a> Iterator for Walk<'a> {
             }
             argument if argument.len() > 1 && argument.starts_with(b"-") => {
                 self.skip();
-                if argument.contains(&b':') {
+                if cut(argument, b':').is_some() {
                     return Some(Ok(self.spec(argument, None)));
                 }
                 let [_, letters @ ..] = argument else {

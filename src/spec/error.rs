@@ -336,7 +336,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 /// Whether a word is written like an address: what an option never is.
 pub fn looks_like_address(word: &[u8]) -> bool {
     let known = |row: &Row| word.starts_with(row.name.as_bytes());
-    let begins = word.first().is_some_and(|b| b"[/.*@0123456789".contains(b));
+    let begins = matches!(word, [b'[' | b'/' | b'.' | b'*' | b'@' | b'0'..=b'9', ..]);
     begins && !OPTIONS.iter().any(known)
 }
 

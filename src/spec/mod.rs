@@ -110,9 +110,7 @@ impl<'a> Iterator for Options<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(list) = self.list {
-            // commas inside [...] divide nothing
-            let mut depth = Depth::default();
-            let comma = list.iter().position(|&b| depth.outside(b) && b == b',');
+            let comma = divide(list, b',');
             let text = comma.map_or(list, |comma| list.get(..comma).unwrap_or_default());
             self.list = comma.and_then(|comma| list.get(comma + 1..));
             return Some((self.at, OptionText::new(text)));
@@ -132,12 +130,12 @@ impl<'a> Iterator for Options<'a> {
 fn compact_parts(argument: &[u8]) -> Result<Parts<'_>, Why<'_>> {
     let (name, rest) = cut(argument.get(1..).unwrap_or_default(), b':').unwrap_or((argument, b""));
     let family = family::find(name).ok_or(Why::UnknownFamily(name))?;
-    let mut depth = Depth::default();
-    let Some(colon) = rest.iter().position(|&b| depth.outside(b) && b == b':') else {
-        return Err(if depth.open {
-            Why::NoBracket
-        } else {
-            Why::OneColon(family, rest)
+    let Some(colon) = divide(rest, b':') else {
+        // the last bracket decides whether one is open
+        let bracket = rest.iter().rfind(|b| b"[]".contains(b));
+        return Err(match bracket {
+            Some(b'[') => Why::NoBracket,
+            _ => Why::OneColon(family, rest),
         });
     };
     let list = rest.get(..colon).unwrap_or_default();
@@ -152,22 +150,17 @@ fn compact_parts(argument: &[u8]) -> Result<Parts<'_>, Why<'_>> {
     })
 }
 
-/// Follows `[...]`: inside, commas and colons divide nothing.
-#[derive(Default)]
-struct Depth {
-    open: bool,
-}
-
-impl Depth {
-    /// Takes the next byte; whether it is outside brackets.
-    fn outside(&mut self, byte: u8) -> bool {
-        match byte {
-            b'[' => self.open = true,
-            b']' => self.open = false,
-            _ => {}
-        }
-        !self.open
+/// Where the first `byte` is that stands outside `[...]`, which commas and colons do not divide.
+fn divide(text: &[u8], byte: u8) -> Option<usize> {
+    let (before, _) = cut(text, byte)?;
+    if cut(before, b'[').is_none() {
+        return Some(before.len());
     }
+    let mut open = false;
+    text.iter().position(|&b| {
+        open = b == b'[' || open && b != b']';
+        b == byte && !open
+    })
 }
 
 /// One option as written, divided.
@@ -321,10 +314,10 @@ impl<'a> Spec<'a> {
 
     /// The labels of its sockets.
     pub fn labels(&self) -> impl Iterator<Item = Label<'a>> + Clone + use<'a> {
-        let (name, is_group) = (self.name, self.number(option::COUNT).is_some());
-        (0..self.count() as u32).map(move |member| match is_group {
-            true => Label::member(name, member),
-            false => Label::new(name),
+        let (name, count) = (self.name, self.number(option::COUNT));
+        (0..count.map_or(1, |count| count as u32)).map(move |member| match count {
+            Some(_) => Label::member(name, member),
+            None => Label::new(name),
         })
     }
 
