@@ -529,16 +529,16 @@ impl Chain {
             .collect();
         let text = entries.join(",");
         // what was empty may stay so; a map from which the last entry was taken is no more
-        (!text.is_empty() || (self.was.is_set && self.was.text.is_empty())).then_some(text)
+        (!text.is_empty() || (self.was.place.is_some() && self.was.text.is_empty())).then_some(text)
     }
 
     /// The environment of the next program.
     fn environment(&mut self) -> Result<Vec<Option<Arg<'static>>>, Failure<'static>> {
         match self.map_text() {
-            Some(text) if text != self.was.text || !self.was.is_set => {
+            Some(text) if text != self.was.text || self.was.place.is_none() => {
                 self.set(VARIABLE, text.as_bytes())?;
             }
-            None if self.was.is_set => self.unset(VARIABLE),
+            None if self.was.place.is_some() => self.unset(VARIABLE),
             _ => {}
         }
         let mut list = Vec::with_capacity(self.slots.len() + 1);

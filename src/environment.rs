@@ -1,7 +1,6 @@
 //! The environment of the next program. Pure: names and strings, in order.
 #![forbid(unsafe_code)]
 
-use crate::inherited::VARIABLE;
 use crate::output::Digits;
 use crate::set::Key;
 use crate::spec::Label;
@@ -133,27 +132,23 @@ impl<'a> Strings<'a> {
 pub struct Environment<'a>(Buffer<'a, Option<Arg<'a>>>);
 
 impl<'a> Environment<'a> {
-    /// What was inherited, in its order; `map` takes the place of an inherited map or else comes after it. The room has
-    /// two places more than `inherited` has, and one for each variable that is to come.
+    /// What was inherited (the list with its terminating `None`), in its order; `map` takes the place of an inherited one,
+    /// or else the end. The room has a place more than `inherited` has, and one for each variable that is to come.
     pub fn new(
-        room: Buffer<'a, Option<Arg<'a>>>,
+        mut room: Buffer<'a, Option<Arg<'a>>>,
         inherited: &[Option<Arg<'a>>],
+        place: Option<usize>,
         map: Arg<'a>,
     ) -> Self {
-        let mut env = Environment(room);
-        let mut map = Some(map);
-        for &variable in inherited.iter().flatten() {
-            let is_map = variable.value_of(VARIABLE).is_some();
-            env.push(if is_map {
-                map.take().unwrap_or(variable)
-            } else {
-                variable
-            });
+        let (_, variables) = inherited.split_last().unwrap_or((&None, &[]));
+        room.extend(variables);
+        match place.and_then(|place| room.get_mut(place)) {
+            Some(inherited_map) => *inherited_map = Some(map),
+            None => {
+                room.push(Some(map));
+            }
         }
-        if let Some(map) = map {
-            env.push(map);
-        }
-        env
+        Environment(room)
     }
 
     /// Adds a variable at the end.
@@ -204,19 +199,21 @@ mod tests {
                 .collect()
         };
         let map = Arg::from(c"LISTEN_FD_MAP=a=3");
-        for (inherited, want) in [
+        for (inherited, place, want) in [
             (
                 list(&[c"A=1", c"LISTEN_FD_MAP=", c"B"]),
+                Some(1),
                 vec!["A=1", "LISTEN_FD_MAP=a=3", "B", "X=1"],
             ),
             (
                 list(&[c"A=1", c"A=2"]),
+                None,
                 vec!["A=1", "A=2", "LISTEN_FD_MAP=a=3", "X=1"],
             ),
-            (list(&[]), vec!["LISTEN_FD_MAP=a=3", "X=1"]),
+            (list(&[]), None, vec!["LISTEN_FD_MAP=a=3", "X=1"]),
         ] {
             let room = Memory::new().buffer(inherited.len() + 2).unwrap();
-            let mut env = Environment::new(room, &inherited, map);
+            let mut env = Environment::new(room, &inherited, place, map);
             env.push(Arg::from(c"X=1"));
             let list = env.finish();
             assert_eq!(texts(list), want);

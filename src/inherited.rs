@@ -15,8 +15,8 @@ pub const VARIABLE: &[u8] = b"LISTEN_FD_MAP";
 pub struct Inherited<'a> {
     /// The value; empty if the variable is unset.
     pub text: &'a str,
-    /// Whether the variable is set.
-    pub is_set: bool,
+    /// Where in the environment the variable is, if it is set.
+    pub place: Option<usize>,
 }
 
 /// An inherited map that cannot be added to.
@@ -63,12 +63,12 @@ impl<'a> Inherited<'a> {
     pub fn find(env: &'a [Option<Arg<'a>>]) -> Result<Self, Error<'a>> {
         let mut found = env
             .iter()
-            .flatten()
-            .filter_map(|variable| variable.value_of(VARIABLE));
-        let Some(value) = found.next() else {
+            .enumerate()
+            .filter_map(|(place, variable)| Some((place, variable.as_ref()?.value_of(VARIABLE)?)));
+        let Some((place, value)) = found.next() else {
             return Ok(Inherited {
                 text: "",
-                is_set: false,
+                place: None,
             });
         };
         if found.next().is_some() {
@@ -84,7 +84,10 @@ impl<'a> Inherited<'a> {
         for entry in map::entries(text) {
             entry.map_err(|error| Error::Malformed(error, bytes))?;
         }
-        Ok(Inherited { text, is_set: true })
+        Ok(Inherited {
+            text,
+            place: Some(place),
+        })
     }
 
     /// Labels and fds in order, and the byte at which each entry begins.

@@ -131,7 +131,7 @@ impl<'a> Plan<'a> {
         let count = spec.count();
         self.sockets += count;
         self.traces += spec.traces();
-        if spec.has(option::FD) {
+        if spec.fd.is_some() {
             if spec.claims(count - 1).is_none() {
                 return Err(Failure::Claim(spec.written.at(), Claim::TooHigh));
             }

@@ -3,7 +3,6 @@
 
 use crate::output::{Output, Text, put_shell_word};
 use crate::plan::Plan;
-use crate::spec::option;
 use crate::spec::{OptionText, Spec};
 use core::fmt::Write as _;
 use std::os::fd::RawFd;
@@ -22,7 +21,7 @@ pub fn plan(plan: &Plan, out: &mut Output) {
             so_far && follows == Some(fd)
         });
         let number = first.filter(|_| plan.verbose && in_a_row && spec.adopts().is_none());
-        spec_in_full(spec, number.or(spec.number(option::FD)), out);
+        spec_in_full(spec, number.or(spec.fd), out);
     }
 }
 

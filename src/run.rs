@@ -54,7 +54,7 @@ pub fn run(
     let made = make::sockets(&plan, &inherited, &mut map, &mut placed, &mut trail, log);
     let failure = match (made, map.end()) {
         (Ok(()), Some(map)) => {
-            let mut new = Environment::new(pointers, env, map);
+            let mut new = Environment::new(pointers, env, inherited.place, map);
             match make::variables(&plan, &placed, env, &mut strings, &mut new) {
                 Ok(()) => finish(&plan, env, new, log),
                 Err(failure) => failure,

@@ -205,6 +205,8 @@ pub struct Spec<'a> {
     pub address: Address<'a>,
     /// The label, that of the family if the spec has none; with `count=` the name of the group.
     pub name: &'a [u8],
+    /// The number that its first fd is to have.
+    pub fd: Option<i32>,
     /// What it was read from, and is read from again for what few specs have.
     pub written: Written<'a>,
     /// The places in [`OPTIONS`] that are given, a bit each.
@@ -231,6 +233,7 @@ impl<'a> Spec<'a> {
             // what is wrong with an address is said after what is wrong with the options before it
             address: *address.as_ref().unwrap_or(&Address::Path(b"")),
             name: family.name.as_bytes(),
+            fd: None,
             written: *written,
             given: 0,
             set: 0,
@@ -255,8 +258,10 @@ impl<'a> Spec<'a> {
         }
         self.given |= 1 << at;
         // the others are read again where they are used
-        if let (What::Label, Value::Name(label)) = (row.what, value) {
-            self.name = label;
+        match (row.what, value) {
+            (What::Label, Value::Name(label)) => self.name = label,
+            (What::Fd, Value::Number(fd)) => self.fd = Some(fd),
+            _ => {}
         }
         Ok(())
     }
@@ -323,8 +328,7 @@ impl<'a> Spec<'a> {
 
     /// The number that the spec claims for its socket number `member`.
     pub fn claims(&self, member: usize) -> Option<i32> {
-        let first = self.number(option::FD)?;
-        i32::try_from(member).ok()?.checked_add(first)
+        i32::try_from(member).ok()?.checked_add(self.fd?)
     }
 
     /// The number of the fd that it adopts.
@@ -337,15 +341,12 @@ impl<'a> Spec<'a> {
 
     /// The number that an adopted fd leaves, or keeps where nothing is claimed.
     pub fn moves_from(&self) -> Option<i32> {
-        self.adopts()
-            .filter(|_| self.number(option::FD) != self.adopts())
+        self.adopts().filter(|_| self.fd != self.adopts())
     }
 
     /// Whether `fd` is one that it claims or adopts.
     pub fn takes(&self, fd: i32) -> bool {
-        let claimed = self
-            .number(option::FD)
-            .and_then(|first| fd.checked_sub(first));
+        let claimed = self.fd.and_then(|first| fd.checked_sub(first));
         let is_member =
             claimed.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at < self.count()));
         is_member || self.adopts() == Some(fd)

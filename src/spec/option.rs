@@ -156,8 +156,6 @@ pub fn find(name: &[u8]) -> Option<(usize, &'static Row)> {
 /// The places of options that the code itself asks for, found when this is compiled.
 pub const LABEL: usize = place("label");
 /// As [`LABEL`].
-pub const FD: usize = place("fd");
-/// As [`LABEL`].
 pub const ENV: usize = place("env");
 /// As [`LABEL`].
 pub const NONBLOCK: usize = place("nonblock");

@@ -157,6 +157,15 @@ impl<'a, T: Copy> Buffer<'a, T> {
         true
     }
 
+    /// Adds values at the end, as many as there is room for.
+    pub fn extend(&mut self, values: &[T]) {
+        let room = self.room.get_mut(self.len..).unwrap_or_default();
+        for (place, value) in room.iter_mut().zip(values) {
+            place.write(*value);
+        }
+        self.len += room.len().min(values.len());
+    }
+
     /// Fills the rest of the room.
     pub fn fill(&mut self, value: T) {
         while self.push(value) {}

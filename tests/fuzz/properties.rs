@@ -106,9 +106,9 @@ pub fn environment(data: &[u8]) {
         .filter_map(|string| string.to_bytes().strip_prefix(b"LISTEN_FD_MAP="))
         .collect();
     match (Inherited::find(&env), &values[..]) {
-        (Ok(map), []) => assert!(map.text.is_empty() && !map.is_set),
+        (Ok(map), []) => assert!(map.text.is_empty() && map.place.is_none()),
         (Ok(map), [value]) => {
-            assert!(map.is_set && map.text.as_bytes() == *value);
+            assert!(map.place.is_some() && map.text.as_bytes() == *value);
             // each entry alone is a map
             for (_, label, fd) in map.entries() {
                 assert!(FdMap::parse(&format!("{label}={fd}")).is_ok());
