@@ -310,7 +310,7 @@ fn the_run_script_of_the_example_is_the_one_of_the_readme_in_todays_form() {
             .map(str::to_owned)
             .collect()
     };
-    let script = text("examples/kresd/run");
+    let script = text("examples/services/kresd/run");
     let readme = text("README.md");
     let (_, line) = readme.split_once("exec listen").unwrap();
     let (line, _) = line.split_once("/usr/sbin/kresd").unwrap();

@@ -7,12 +7,10 @@ mod common;
 
 use common::{Dir, LISTEN, example};
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Tries until there is an answer, for at most half a minute.
@@ -166,7 +164,6 @@ fn s6_is_told_of_readiness_when_the_sockets_are_bound() {
             .unwrap();
         wait.status.success().then_some(())
     });
-    assert_eq!((), ());
     assert!(UnixStream::connect(&control).is_ok(), "ready means bound");
     let status = Command::new("s6-svstat")
         .args(["-o", "ready", &service])
@@ -181,178 +178,4 @@ fn s6_is_told_of_readiness_when_the_sockets_are_bound() {
             .success()
     );
     assert!(supervisor.wait().unwrap().success());
-}
-
-/// The only child of a process.
-fn child_of(pid: u32) -> Option<u32> {
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .ok()?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-}
-
-/// A command in the network namespace of a process; its output if it succeeded.
-fn beside(pid: u32, command: &[&str]) -> Option<String> {
-    let pid = pid.to_string();
-    let output = Command::new("nsenter")
-        .args(["-t", &pid, "-n"])
-        .args(command)
-        .output()
-        .unwrap();
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The inode of the one socket that is bound to a port, from /proc/net.
-fn inode_at(pid: u32, table: &str, port: u16) -> u64 {
-    let text = beside(pid, &["cat", &format!("/proc/net/{table}")]).unwrap();
-    let bound = format!(":{port:04X} ");
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .filter(|line| line.contains(&bound) && line.contains(":0000 "))
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    let rows: Vec<&Vec<&str>> = rows
-        .iter()
-        .filter(|row| row[1].ends_with(bound.trim()) && row[2].ends_with(":0000"))
-        .collect();
-    assert_eq!(rows.len(), 1, "{text}");
-    rows[0][9].parse().unwrap()
-}
-
-fn kresd_serves(supervisor: &Child, stop: &[&str]) {
-    let dir = stop.last().unwrap().trim_end_matches("/service").to_owned();
-    let control = format!("{dir}/run/control");
-    let serving = |last: Option<u32>| {
-        eventually("kresd answers", || {
-            let pid = child_of(supervisor.id()).filter(|pid| Some(*pid) != last)?;
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            let answer = beside(
-                pid,
-                &[
-                    "kdig",
-                    "+short",
-                    "+time=1",
-                    "@127.0.0.1",
-                    "listen.example.net",
-                ],
-            )?;
-            (name.trim() == "kresd" && answer.trim() == "192.0.2.1").then_some(pid)
-        })
-    };
-    let check = |pid: u32| {
-        for how in [&["+tcp", "@::1"][..], &["+tls", "@127.0.0.1"]] {
-            let answer = beside(
-                pid,
-                &[&["kdig", "+short"], how, &["listen.example.net"]].concat(),
-            );
-            assert_eq!(answer.unwrap().trim(), "192.0.2.1", "{how:?}");
-        }
-        let mut stream = UnixStream::connect(&control).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        stream.write_all(b"tostring(40 + 2)\n").unwrap();
-        let mut reply = Vec::new();
-        while !String::from_utf8_lossy(&reply).contains("42") {
-            let mut some = [0; 256];
-            let len = stream.read(&mut some).unwrap();
-            assert!(len > 0, "{}", String::from_utf8_lossy(&reply));
-            reply.extend_from_slice(&some[..len]);
-        }
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let uid = fs::metadata(format!("{dir}/run")).unwrap().uid();
-        assert!(
-            uid != 0 && status.contains(&format!("Uid:\t{uid}\t")),
-            "{status}"
-        );
-        for (fd, table, port) in [(3, "udp6", 53), (4, "tcp6", 53), (5, "tcp6", 853)] {
-            let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap();
-            assert_eq!(
-                link.to_str().unwrap(),
-                format!("socket:[{}]", inode_at(pid, table, port)),
-                "fd {fd}"
-            );
-        }
-    };
-    let first = serving(None);
-    check(first);
-    // the number of an inode may be used again, so the time of its making belongs to it
-    let node = || {
-        let node = fs::symlink_metadata(&control).unwrap();
-        (node.ino(), node.ctime(), node.ctime_nsec())
-    };
-    let stale = node();
-    // SAFETY is not at stake: the pid is that of the service under test
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(first as i32),
-        nix::sys::signal::SIGKILL,
-    )
-    .unwrap();
-    let second = serving(Some(first));
-    check(second);
-    assert_ne!(node(), stale, "the stale node was replaced");
-}
-
-/// The example's service directory, with the state of kresd below `dir`.
-fn kresd_service(dir: &Dir) -> String {
-    fs::set_permissions(&dir.0, fs::Permissions::from_mode(0o755)).unwrap();
-    let service = dir.path("service");
-    fs::create_dir(&service).unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/kresd");
-    let run = fs::read_to_string(example.join("run")).unwrap();
-    write_script(
-        &format!("{service}/run"),
-        &run.replace("/run/kresd", &dir.path("run")),
-    );
-    let config = fs::read_to_string(example.join("config")).unwrap();
-    fs::write(
-        format!("{service}/config"),
-        config + "hints['listen.example.net'] = '192.0.2.1'\n",
-    )
-    .unwrap();
-    service
-}
-
-fn kresd_under(supervise: &str, stop: &[&str]) {
-    let dir = Dir::new();
-    let service = kresd_service(&dir);
-    let mut supervisor = in_namespace(&format!("exec {supervise} {service}"))
-        .spawn()
-        .unwrap();
-    let stop = [stop, &[service.as_str()]].concat();
-    let result = std::panic::catch_unwind(|| kresd_serves(&supervisor, &stop));
-    assert!(
-        Command::new(stop[0])
-            .args(&stop[1..])
-            .status()
-            .unwrap()
-            .success()
-    );
-    supervisor.wait().unwrap();
-    if let Err(panic) = result {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-#[test]
-#[ignore = "needs root, and the packages s6, runit, knot-resolver and knot-dnsutils"]
-fn kresd_serves_under_s6() {
-    kresd_under("s6-supervise", &["s6-svc", "-xd"]);
-}
-
-#[test]
-#[ignore = "needs root, and the packages runit, knot-resolver and knot-dnsutils"]
-fn kresd_serves_under_runit() {
-    kresd_under("runsv", &["sv", "exit"]);
-}
-
-#[test]
-#[ignore = "needs root, and the packages daemontools, runit, knot-resolver and knot-dnsutils"]
-fn kresd_serves_under_daemontools() {
-    kresd_under("supervise", &["svc", "-dx"]);
 }
