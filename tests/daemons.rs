@@ -1,6 +1,6 @@
-//! The services of examples/services on Debian's packages, under three supervisors.
+//! The services of examples/services on Debian's packages, under three supervisors, and those of examples/compositions.
 //!
-//! Each is started, asked by its own `check`, killed, asked, terminated, asked, and stopped, in namespaces of its own; what
+//! Each service is started, asked by its own `check`, killed, asked, terminated, asked, and stopped, in namespaces of its own; what
 //! it has bound has to be what it was given, and nothing may be left. `cargo test --test daemons -- --ignored --nocapture`
 //! prints a table of them.
 #![cfg(feature = "tools")]
@@ -42,32 +42,44 @@ fn way(run: &str) -> &str {
     }
 }
 
+/// Runs a script of tests/ as the first process of new namespaces.
+#[track_caller]
+fn inside(script: &str, folder: &Path, more: &[&str]) {
+    let commands = Path::new(LISTEN).parent().unwrap().display();
+    let daemons = project("examples/compositions");
+    let path = format!(
+        "{commands}:{}:/usr/sbin:/usr/bin:/sbin:/bin",
+        daemons.display()
+    );
+    let mut command = Command::new("timeout");
+    // more than the script itself waits for
+    command
+        .args(["-s", "KILL", "240", "unshare", "-m", "-n", "-p", "-i", "-f"])
+        .args(["--kill-child", "--mount-proc"])
+        .arg(project("tests").join(script))
+        .arg(folder)
+        .args(more)
+        .env_clear()
+        .env("PATH", path)
+        .stdin(Stdio::null());
+    close_others(&mut command);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{} {more:?}: {}\n{said}{errors}",
+        folder.display(),
+        output.status
+    );
+}
+
 #[track_caller]
 fn serves(name: &str) {
     let folder = project("examples/services").join(name);
-    let commands = Path::new(LISTEN).parent().unwrap().display();
     let run = fs::read_to_string(folder.join("run")).unwrap();
     for supervisor in SUPERVISORS {
-        let mut command = Command::new("timeout");
-        // more than the script itself waits for
-        command
-            .args(["-s", "KILL", "240", "unshare", "-m", "-n", "-p", "-i", "-f"])
-            .args(["--kill-child", "--mount-proc"])
-            .arg(project("tests/daemons.sh"))
-            .arg(&folder)
-            .arg(supervisor)
-            .env_clear()
-            .env("PATH", format!("{commands}:/usr/sbin:/usr/bin:/sbin:/bin"))
-            .stdin(Stdio::null());
-        close_others(&mut command);
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{name} under {supervisor}: {}\n{said}{errors}",
-            output.status
-        );
+        inside("daemons.sh", &folder, &[supervisor]);
         let (version, way) = (version(&folder), way(&run));
         figure(format_args!(
             "| {name} | {version} | {way} | {supervisor} | serves |"
@@ -177,6 +189,59 @@ fn uvicorn() {
     serves("uvicorn");
 }
 
+#[track_caller]
+fn tries(name: &str) {
+    inside("try.sh", &project("examples/compositions").join(name), &[]);
+}
+
+#[test]
+#[ignore = "needs root, and the packages s6 and execline"]
+fn s6_starts_a_client_when_the_sockets_of_its_server_are_bound() {
+    tries("readiness");
+}
+
+#[test]
+#[ignore = "needs root, and the packages s6, runit, daemontools, python3 and socat"]
+fn a_directory_of_variables_configures_a_daemon() {
+    tries("envdir");
+}
+
+#[test]
+#[ignore = "needs root, and the packages s6, python3 and socat"]
+fn a_socket_in_s6_fdholder_is_kept_across_restarts() {
+    tries("fdholder");
+}
+
+#[test]
+#[ignore = "needs root, and the packages s6, python3 and socat"]
+fn a_users_own_service_needs_no_root() {
+    tries("user");
+}
+
+#[test]
+#[ignore = "needs root, and the packages python3, socat and iproute2"]
+fn listen_is_the_first_process_of_a_container() {
+    tries("container");
+}
+
+#[test]
+#[ignore = "needs root, and the packages systemd, python3 and socat"]
+fn one_run_script_serves_with_and_without_systemd() {
+    tries("systemd");
+}
+
+#[test]
+#[ignore = "needs root, and the packages s6, runit and socat"]
+fn two_starters_of_a_path_are_kept_apart_by_a_lock() {
+    tries("lock");
+}
+
+#[test]
+#[ignore = "needs root, and the packages runit, haproxy, curl and iproute2"]
+fn a_restart_beside_the_last_process_refuses_nobody() {
+    tries("graceful");
+}
+
 #[test]
 fn every_service_is_run_here_and_is_complete() {
     let tests = fs::read_to_string(project("tests/daemons.rs")).unwrap();
@@ -203,4 +268,10 @@ fn every_service_is_run_here_and_is_complete() {
         count += 1;
     }
     assert!(count > 15);
+    for folder in fs::read_dir(project("examples/compositions")).unwrap() {
+        let folder = folder.unwrap();
+        let name = folder.file_name().into_string().unwrap();
+        let tried = tests.contains(&format!("tries(\"{name}\");"));
+        assert!(tried || folder.file_type().unwrap().is_file(), "{name}");
+    }
 }

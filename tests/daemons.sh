@@ -3,45 +3,14 @@
 # supervisor, asks it, kills it, has it restarted, stops it, and says what went wrong.
 set -eu
 folder=$1 supervisor=$2
-mount -t tmpfs -o mode=755 tmpfs /run
-mount -t tmpfs -o mode=755 tmpfs /var/log
-mkdir -m 1777 /run/lock /run/tmp
-# /dev/log is somebody's own here, too
-mkdir /run/dev
-mount -t tmpfs -o mode=755 tmpfs /run/dev
-for node in null zero full random urandom tty fd stdin stdout stderr; do cp -a "/dev/$node" /run/dev; done
-mkdir -m 1777 /run/dev/shm
-mount --move /run/dev /dev
-export TMPDIR=/run/tmp
-ip link set lo up
-cp -R "$folder" /run/service
-cd /run/service
-
-fail() {
-  printf '%s\n' "$*"
-  cat /run/check
-  ps -ef --forest
-  tail -n 50 /run/output
-  exit 1
-}
-
-# eventually WHAT COMMAND...: tries for half a minute
-eventually() {
-  what=$1
-  shift
-  for _ in $(seq 150); do
-    if "$@"; then return; fi
-    sleep .2
-  done
-  fail "$what"
-}
+. "${0%/*}/inside.sh"
 
 case $supervisor in
   s6-supervise) stop='s6-svc -xd .' terminate='s6-svc -t .' ;;
   runsv) stop='sv -w 30 exit .' terminate='sv term .' ;;
   supervise) stop='svc -dx .' terminate='svc -t .' ;;
 esac
-setsid $supervisor . >/run/output 2>&1 &
+setsid "$supervisor" . >/run/output 2>&1 &
 supervising=$!
 
 # the process that the supervisor knows, which listen became
@@ -74,8 +43,4 @@ $stop >/dev/null
 ended() { ! [ -e "/proc/$supervising/comm" ]; }
 eventually 'does not stop' ended
 
-# nothing but this shell, and what it looks with
-alone() { ps -e -o pid=,stat=,comm= | awk '$1 != 1 && $2 !~ /^Z/ && $3 !~ /^(daemons.sh|ps|awk)$/ { exit 1 }'; }
-eventually 'processes are left' alone
-left=$(ss -Hlntux)
-[ -z "$left" ] || fail "sockets are left: $left"
+nothing_left
