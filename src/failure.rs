@@ -94,7 +94,7 @@ impl fmt::Display for Failure<'_> {
     #[cold]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(line) => f.write_str(line),
+            Failure::Usage(line) => write!(f, "{line} (-h for help)"),
             Failure::Argument(error) => write!(f, "{error}"),
             Failure::Spec(error) => write!(f, "{error}"),
             Failure::Claim(at, claim) => write!(f, "{at}: {claim}"),

@@ -149,6 +149,10 @@ pub mod help;
 
 #[cfg(feature = "tools")]
 #[doc(hidden)]
+pub mod holder;
+
+#[cfg(feature = "tools")]
+#[doc(hidden)]
 pub mod edit;
 
 #[cfg(feature = "tools")]

@@ -89,7 +89,7 @@ pub fn bind_path(
         Err(Problem::System(Errno::EADDRINUSE)) => {
             make_way(path, wish.replace)?;
             bind_once(socket, &address, wish, refused).map_err(|problem| match problem {
-                Problem::System(Errno::EADDRINUSE) => Problem::InUse,
+                Problem::System(Errno::EADDRINUSE) => Problem::InUse(None),
                 problem => problem,
             })
         }
@@ -194,7 +194,7 @@ fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
             Err(errno) => Err(Problem::System(errno)),
         },
         Err(Errno::ENOENT) => Ok(()),
-        Ok(()) | Err(Errno::EPROTOTYPE) => Err(Problem::InUse),
+        Ok(()) | Err(Errno::EPROTOTYPE) => Err(Problem::InUse(None)),
         Err(errno) => Err(Problem::CannotTell(errno)),
     }
 }
@@ -255,11 +255,20 @@ fn pin(socket: RawFd, path: &CStr) -> Result<OwnedFd, Problem> {
 
 /// The low 32 bits of the inode number of the node that `socket` was bound to: sock_diag(7), UNIX_DIAG_VFS.
 fn bound_inode(socket: RawFd) -> Result<u32, Errno> {
+    node_inode(sys::status(socket)?.st_ino as u32)
+}
+
+/// Whether the socket with this inode of its own is bound to what is at the path.
+pub fn is_at(socket: u32, path: &CStr) -> bool {
+    lstat(path).is_ok_and(|there| node_inode(socket) == Ok(there.st_ino as u32))
+}
+
+/// Of the node that the socket with this inode of its own is bound to.
+fn node_inode(own: u32) -> Result<u32, Errno> {
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
     const NLM_F_REQUEST: u16 = 1;
     const UDIAG_SHOW_VFS: u32 = 2;
     const UNIX_DIAG_VFS: u16 = 1;
-    let own = sys::status(socket)?.st_ino as u32;
     let netlink = sys::socket(
         libc::AF_NETLINK,
         libc::SOCK_RAW | libc::SOCK_CLOEXEC,
@@ -296,7 +305,8 @@ fn bound_inode(socket: RawFd) -> Result<u32, Errno> {
     Err(Errno::EOPNOTSUPP)
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+/// Two bytes of a structure of the kernel's.
+pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes
         .get(at..)?
         .first_chunk()

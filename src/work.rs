@@ -3,6 +3,7 @@
 
 use crate::describe;
 use crate::failure::Log;
+use crate::holder::Holder;
 use crate::output::Shown;
 use crate::place::{Numbers, Places};
 use crate::spec::address::Address;
@@ -116,8 +117,8 @@ pub enum Problem {
     Owner(Errno),
     /// The kernel was built without the family.
     Missing,
-    /// A socket that is open somewhere has the path.
-    InUse,
+    /// A socket that is open somewhere has the address, and as far as can be told who.
+    InUse(Option<Holder>),
     /// Something has the path, and `unlink=never` was said.
     Never,
     /// The path is something else, its st_mode tells what, than this.
@@ -141,7 +142,8 @@ impl Problem {
                 f.write_str(errno.desc())
             }
             Problem::Missing => write!(f, "kernel support is missing ({})", family.missing),
-            Problem::InUse => {
+            Problem::InUse(Some(holder)) => write!(f, "Address already in use by {holder}"),
+            Problem::InUse(None) => {
                 f.write_str("Address already in use (a running program has this socket open)")
             }
             Problem::Never => write!(

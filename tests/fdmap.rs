@@ -82,7 +82,10 @@ fn a_closed_fd_and_a_malformed_map_are_told_by_the_exit_code() {
     let two = Run::new(FDMAP, ["a", "b"]).run();
     assert_eq!(
         (two.stderr.as_str(), two.code),
-        ("fdmap: usage: fdmap [-j] [LABEL]\n", Some(100))
+        (
+            "fdmap: usage: fdmap [-j] [LABEL] (-h for help)\n",
+            Some(100)
+        )
     );
 }
 

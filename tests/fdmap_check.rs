@@ -113,7 +113,7 @@ fn wrong_usage_is_refused() {
         ),
         (
             &["-l", "a"],
-            "usage: fdmap-check [-x] -l LABEL[=KIND[,PROPERTY]...]... PROG...",
+            "usage: fdmap-check [-x] -l LABEL[=KIND[,PROPERTY]...]... PROG... (-h for help)",
         ),
     ] {
         let ended = Run::new(FDMAP_CHECK, args)

@@ -66,12 +66,12 @@ fn what_cannot_be_replaced_is_said() {
         (
             &["argv"],
             "udp=0",
-            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG...",
+            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG... (-h for help)",
         ),
         (
             &[],
             "udp=0",
-            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG...",
+            "usage: fdmap-to [-k] [-l LABEL,...] CONVENTION PROG... (-h for help)",
         ),
         (
             &["args", "true"],

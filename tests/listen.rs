@@ -646,12 +646,12 @@ fn malformed_arguments_are_answered_by_what_to_type() {
     refused(
         &[],
         100,
-        "usage: listen [-eanv] [-d FD] SPEC... [--] PROG...",
+        "usage: listen [-eanv] [-d FD] SPEC... [--] PROG... (-h for help)",
     );
     refused(
         &["-tcp::0"],
         100,
-        "usage: listen [-eanv] [-d FD] SPEC... [--] PROG...",
+        "usage: listen [-eanv] [-d FD] SPEC... [--] PROG... (-h for help)",
     );
     let long = format!("-unix::/{}", "x".repeat(107));
     refused(
@@ -667,7 +667,8 @@ fn a_path_in_use_is_refused_and_its_owner_notices_nothing() {
     let path = dir.path("s");
     let spec = format!("-unix::{path}");
     let in_use = format!(
-        "listen: fatal: unable to bind unix {path} (label unix): Address already in use (a running program has this socket open)\n"
+        "listen: fatal: unable to bind unix {path} (label unix): {}\n",
+        common::in_use_by_this_test()
     );
     let refused = |what: &str| {
         let inode = fs::symlink_metadata(&path).unwrap().ino();
@@ -847,7 +848,8 @@ fn a_failure_at_the_end_leaves_nothing_behind() {
     ];
     let ended = Run::new(LISTEN, args).cwd(&dir.0).run();
     let want = format!(
-        "listen: fatal: unable to bind tcp 127.0.0.1:{port} (label tcp): Address already in use (another socket has it, ss -lnp shows whose)\n"
+        "listen: fatal: unable to bind tcp 127.0.0.1:{port} (label tcp): {}\n",
+        common::in_use_by_this_test()
     );
     assert_eq!(
         (ended.stderr, ended.code, dir.names()),

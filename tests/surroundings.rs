@@ -137,7 +137,8 @@ fn a_listener_with_a_full_backlog_is_in_use() {
     let _waiting = UnixStream::connect(&path).unwrap();
     let ended = Run::new(LISTEN, [format!("-unix::{path}"), "true".into()]).run();
     let want = format!(
-        "listen: fatal: unable to bind unix {path} (label unix): Address already in use (a running program has this socket open)\n"
+        "listen: fatal: unable to bind unix {path} (label unix): {}\n",
+        common::in_use_by_this_test()
     );
     assert_eq!((ended.stderr, ended.code), (want, Some(111)));
 }

@@ -233,6 +233,20 @@ pub fn make_fifo(directory: RawFd, name: &CStr) -> Result<(), Errno> {
     Errno::result(unsafe { libc::mkfifoat(directory, name.as_ptr(), 0o600) }).map(drop)
 }
 
+/// The next entries of a directory, none at its end: getdents64(2). The length of what was put into `room`, in bytes.
+pub fn read_directory(directory: RawFd, room: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes no more than the room has.
+    let len = unsafe {
+        libc::syscall(
+            libc::SYS_getdents64,
+            directory,
+            room.as_mut_ptr(),
+            room.len(),
+        )
+    };
+    Errno::result(len).map(|len| len as usize)
+}
+
 /// openat(2) of `name` in a directory, never by a symbolic link, without close-on-exec.
 pub fn open_at(directory: RawFd, name: &CStr, flags: c_int) -> Result<OwnedFd, Errno> {
     // SAFETY: the name is a C string.

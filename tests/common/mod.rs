@@ -39,6 +39,13 @@ pub fn figure(text: std::fmt::Arguments) {
     println!("{text}");
 }
 
+/// What is said of an address that this test has.
+pub fn in_use_by_this_test() -> String {
+    let name = fs::read_to_string("/proc/self/comm").unwrap();
+    let pid = std::process::id();
+    format!("Address already in use by {}, pid {pid}", name.trim_end())
+}
+
 /// A directory that is gone when the test ends.
 pub struct Dir(pub PathBuf);
 
