@@ -8,7 +8,7 @@ use crate::spec::family::Addresses;
 use crate::spec::option::{self, OPTIONS, V6ONLY_KERNEL, When};
 use crate::spec::value::Value;
 use crate::work::{Doing, Error, Problem, Work};
-use crate::{holder, netns, path, sockopt, special, sys};
+use crate::{netns, path, sockopt, special, sys};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{NetlinkAddr, SockaddrIn, SockaddrIn6, UnixAddr, VsockAddr, bind};
@@ -40,15 +40,13 @@ fn socket<'a>(work: &mut Work<'a, '_>) -> Result<RawFd, Error<'a>> {
     match address {
         Address::Path(path) => bind_path(work, socket, path)?,
         address => {
-            bind_name(work, socket, &address)
-                .map_err(|errno| failed(work, &address, Doing::Bind, Problem::System(errno)))?;
+            bind_name(work, socket, &address).map_err(|errno| Error::system(Doing::Bind, errno))?
         }
     }
     sockopt::set(work, socket, domain, When::AfterBind)?;
     if work.spec.family.listens && work.spec.number(option::LISTEN) != Some(0) {
         let backlog = work.spec.number(option::BACKLOG).unwrap_or(-1);
-        sys::listen(socket, backlog)
-            .map_err(|errno| failed(work, &address, Doing::Listen, Problem::System(errno)))?;
+        sys::listen(socket, backlog).map_err(|errno| Error::system(Doing::Listen, errno))?;
     }
     Ok(socket)
 }
@@ -144,25 +142,6 @@ fn set_v6only<'a>(
     work.check(set, row, b"", work.spec.is_soft(option::V6ONLY))
 }
 
-/// Where an address is in use: by whom, as far as that can be told.
-#[cold]
-fn failed<'a>(
-    work: &Work<'a, '_>,
-    address: &Address,
-    doing: Doing<'a>,
-    problem: Problem,
-) -> Error<'a> {
-    let problem = match problem {
-        // /proc tells of this network namespace
-        Problem::System(Errno::EADDRINUSE) | Problem::InUse(_) if !work.spec.has(option::NETNS) => {
-            let holder = holder::of(work.spec.family, address);
-            holder.map_or(problem, |holder| Problem::InUse(Some(holder)))
-        }
-        problem => problem,
-    };
-    Error { doing, problem }
-}
-
 /// bind(2) to what is not in the file system.
 fn bind_name(work: &Work, socket: RawFd, address: &Address) -> Result<(), Errno> {
     let port = |written| work.port.unwrap_or(written);
@@ -209,7 +188,7 @@ fn bind_path<'a>(work: &mut Work<'a, '_>, socket: RawFd, path: &'a [u8]) -> Resu
     if bound == Err(Problem::System(Errno::ENOENT)) && path::make_parents(work, path)? {
         bound = node::bind_path(socket, text, &wish, &mut refused);
     }
-    bound.map_err(|problem| failed(work, &Address::Path(path), Doing::Bind, problem))?;
+    bound.map_err(problem)?;
     work.trail.bound(path, socket);
     node::give(socket, text, &wish, &mut refused).map_err(problem)?;
     tell(work, &refused);

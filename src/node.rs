@@ -89,7 +89,7 @@ pub fn bind_path(
         Err(Problem::System(Errno::EADDRINUSE)) => {
             make_way(path, wish.replace)?;
             bind_once(socket, &address, wish, refused).map_err(|problem| match problem {
-                Problem::System(Errno::EADDRINUSE) => Problem::InUse(None),
+                Problem::System(Errno::EADDRINUSE) => Problem::InUse,
                 problem => problem,
             })
         }
@@ -194,7 +194,7 @@ fn make_way(path: &CStr, replace: bool) -> Result<(), Problem> {
             Err(errno) => Err(Problem::System(errno)),
         },
         Err(Errno::ENOENT) => Ok(()),
-        Ok(()) | Err(Errno::EPROTOTYPE) => Err(Problem::InUse(None)),
+        Ok(()) | Err(Errno::EPROTOTYPE) => Err(Problem::InUse),
         Err(errno) => Err(Problem::CannotTell(errno)),
     }
 }

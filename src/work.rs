@@ -3,7 +3,7 @@
 
 use crate::describe;
 use crate::failure::Log;
-use crate::holder::Holder;
+use crate::holder;
 use crate::output::Shown;
 use crate::place::{Numbers, Places};
 use crate::spec::address::Address;
@@ -117,8 +117,8 @@ pub enum Problem {
     Owner(Errno),
     /// The kernel was built without the family.
     Missing,
-    /// A socket that is open somewhere has the address, and as far as can be told who.
-    InUse(Option<Holder>),
+    /// A socket that is open somewhere has the path.
+    InUse,
     /// Something has the path, and `unlink=never` was said.
     Never,
     /// The path is something else, its st_mode tells what, than this.
@@ -142,8 +142,7 @@ impl Problem {
                 f.write_str(errno.desc())
             }
             Problem::Missing => write!(f, "kernel support is missing ({})", family.missing),
-            Problem::InUse(Some(holder)) => write!(f, "Address already in use by {holder}"),
-            Problem::InUse(None) => {
+            Problem::InUse => {
                 f.write_str("Address already in use (a running program has this socket open)")
             }
             Problem::Never => write!(
@@ -252,6 +251,16 @@ impl<'a> Error<'a> {
             Doing::Link(path) => path,
             _ => subject.address_text,
         };
+        if let (Doing::Bind | Doing::Listen, Problem::InUse | Problem::System(Errno::EADDRINUSE)) =
+            (self.doing, self.problem)
+        {
+            if let Some(holder) = subject
+                .address_here()
+                .and_then(|address| holder::of(subject.family, &address))
+            {
+                return write!(f, "Address already in use by {holder}");
+            }
+        }
         self.problem.describe(f, path, subject.family)?;
         match self.hint(subject) {
             Hint::None => Ok(()),

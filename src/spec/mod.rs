@@ -555,6 +555,8 @@ pub struct Subject<'a> {
     pub address_text: &'a [u8],
     /// The label.
     pub label: Label<'a>,
+    /// Whether it is in a network namespace of its own.
+    elsewhere: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -563,12 +565,18 @@ impl<'a> Subject<'a> {
         address::parse(self.family.addresses, self.address_text, false).ok()
     }
 
+    /// The address, if it is one of this network namespace.
+    pub fn address_here(&self) -> Option<Address<'a>> {
+        self.address().filter(|_| !self.elsewhere)
+    }
+
     /// The socket called `label` of `spec`.
     pub fn new(spec: &Spec<'a>, label: Label<'a>) -> Self {
         Subject {
             family: spec.family,
             address_text: spec.address_text(),
             label,
+            elsewhere: spec.has(option::NETNS),
         }
     }
 }
