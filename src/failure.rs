@@ -180,6 +180,8 @@ fn write_exec(f: &mut fmt::Formatter<'_>, no: &NoExec) -> fmt::Result {
         f.write_str(" (the interpreter or loader that it names)")
     } else if no.not_found() && first.len() < no.prog.len() && family::find(first).is_some() {
         write!(f, " (a spec begins with a dash: -{prog})")
+    } else if no.not_found() && no.prog.iter().all(u8::is_ascii_digit) {
+        write!(f, " (a spec begins with a dash: -tcp::{prog})")
     } else {
         Ok(())
     }

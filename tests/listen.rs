@@ -452,6 +452,50 @@ fn malformed_arguments_are_answered_by_what_to_type() {
             "-tcp:443: a second colon is missing, write -tcp::443",
         ),
         (
+            &["-unix-stream::/x", "true"],
+            "-unix-stream::/x: unknown family unix-stream, did you mean unix?",
+        ),
+        (
+            &["-tcp4::80", "true"],
+            "-tcp4::80: unknown family tcp4, did you mean tcp?",
+        ),
+        (
+            &["-unix:mode=600,/run/x", "true"],
+            "-unix:mode=600,/run/x: a second colon is missing, write -unix:mode=600:/run/x",
+        ),
+        (
+            &["-tcp:label=web,80", "true"],
+            "-tcp:label=web,80: a second colon is missing, write -tcp:label=web:80",
+        ),
+        (
+            &["-tcp:label=web", "true"],
+            "-tcp:label=web: a second colon is missing, write -tcp:label=web:ADDRESS",
+        ),
+        (
+            &["-unix:owner=www:/run/x", "true"],
+            "-unix:owner=www:/run/x: unknown option owner for unix, did you mean user?",
+        ),
+        (
+            &["-unix:perm=600:/run/x", "true"],
+            "-unix:perm=600:/run/x: unknown option perm for unix, did you mean mode?",
+        ),
+        (
+            &["-tcp:name=web:80", "true"],
+            "-tcp:name=web:80: unknown option name for tcp, did you mean label?",
+        ),
+        (
+            &["-tcp:SO_REUSEPORT:80", "true"],
+            "-tcp:SO_REUSEPORT:80: unknown option SO_REUSEPORT for tcp, did you mean reuseport?",
+        ),
+        (
+            &["-tcp:TCP_DEFER_ACCEPT=5:80", "true"],
+            "-tcp:TCP_DEFER_ACCEPT=5:80: unknown option TCP_DEFER_ACCEPT for tcp, did you mean defer-accept?",
+        ),
+        (
+            &["-tcp:ipv6_v6only:80", "true"],
+            "-tcp:ipv6_v6only:80: unknown option ipv6_v6only for tcp, did you mean v6only?",
+        ),
+        (
             &["-tcp:127.0.0.1:80", "true"],
             "-tcp:127.0.0.1:80: the address goes after the second colon, write -tcp::127.0.0.1:80",
         ),

@@ -126,11 +126,19 @@ impl fmt::Display for Why<'_> {
                 }
             }
             Why::OneColon(family, rest) => {
+                // an option, or several, and perhaps an address after a comma
+                let comma = rest.iter().rposition(|&b| b == b',');
+                let last = comma.map_or(rest, |comma| rest.get(comma + 1..).unwrap_or_default());
+                let (options, address) = match (comma, last) {
+                    (_, last) if last.contains(&b'=') => (rest, &b"ADDRESS"[..]),
+                    (Some(comma), last) => (rest.get(..comma).unwrap_or_default(), last),
+                    (None, last) => (&b""[..], last),
+                };
+                let (options, address) = (Shown(options), Shown(address));
+                let family = family.name;
                 write!(
                     f,
-                    "a second colon is missing, write -{}::{}",
-                    family.name,
-                    Shown(rest)
+                    "a second colon is missing, write -{family}:{options}:{address}"
                 )
             }
             Why::MisplacedAddress(family, options, address) => {
@@ -297,8 +305,28 @@ fn takes(f: &mut fmt::Formatter<'_>, takes: &Takes) -> fmt::Result {
     }
 }
 
-/// The name that `text` was probably meant to be: at most two edits away, and less than half of it changed.
+/// What some call what is called otherwise here.
+const ALSO_CALLED: [(&[u8], &str); 6] = [
+    (b"gid", "group"),
+    (b"name", "label"),
+    (b"owner", "user"),
+    (b"perm", "mode"),
+    (b"uid", "user"),
+    (b"unix-stream", "unix"),
+];
+
+/// The name that `text` was probably meant to be: what is also called so, or at most two edits away from it, with or without
+/// the prefix of the C name, and less than half of it changed.
 pub fn nearest(text: &[u8], names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let other = ALSO_CALLED.iter().find(|(other, _)| *other == text);
+    let text = match text {
+        [b'S' | b's', b'O' | b'o', b'_', rest @ ..] => rest,
+        [b'T' | b't', b'C' | b'c', b'P' | b'p', b'_', rest @ ..] => rest,
+        [b'I' | b'i', b'P' | b'p', b'_', rest @ ..] => rest,
+        [b'I' | b'i', b'P' | b'p', b'V' | b'v', b'6', b'_', rest @ ..] => rest,
+        text => text,
+    };
+    let text = other.map_or(text, |(_, name)| name.as_bytes());
     names
         .map(|name| (distance(text, name.as_bytes()), name))
         .min_by_key(|&(edits, _)| edits)
@@ -319,7 +347,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     for (i, x) in a.iter().enumerate() {
         let mut row = [i + 1; ROOM];
         for (j, y) in b.iter().enumerate() {
-            let mut edits = get(&last, j) + usize::from(x != y);
+            let mut edits = get(&last, j) + usize::from(!x.eq_ignore_ascii_case(y));
             edits = edits.min(get(&last, j + 1) + 1).min(get(&row, j) + 1);
             if i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x) {
                 edits = edits.min(get(&before, j - 1) + 1);
