@@ -40,15 +40,25 @@ fn examples(page: &str) -> Vec<String> {
 #[track_caller]
 fn runs(line: &str) {
     let dir = Dir::new();
+    fs::create_dir(dir.path("bin")).unwrap();
     let commands = Path::new(LISTEN).parent().unwrap().display().to_string();
     for name in [
-        "chpst", "httpd", "dnsd", "appd", "uvicorn", "kresd", "cupsd",
+        "chpst",
+        "httpd",
+        "dnsd",
+        "appd",
+        "uvicorn",
+        "kresd",
+        "cupsd",
+        "s6-ipcserverd",
     ] {
-        std::os::unix::fs::symlink("/bin/true", dir.path(name)).unwrap();
+        std::os::unix::fs::symlink("/bin/true", dir.path("bin/") + name).unwrap();
     }
     // the units of a machine, and of a directory
     let unit = format!("[Socket]\nListenStream={}\n", dir.path("cups"));
-    fs::create_dir_all(dir.path("root/etc/systemd/system")).unwrap();
+    for made in ["root/etc/systemd/system", "kresd", "app"] {
+        fs::create_dir_all(dir.path(made)).unwrap();
+    }
     fs::write(dir.path("root/etc/systemd/system/cups.socket"), &unit).unwrap();
     fs::write(
         dir.path("app.socket"),
@@ -56,6 +66,7 @@ fn runs(line: &str) {
     )
     .unwrap();
     let line = line.replace("listen-unit cups", "listen-unit --root /srv/image cups");
+    let line = line.replace("listen-unit app.socket", "listen-unit ./app.socket");
     let line = line.replace("/srv/image", &dir.path("root"));
     // addresses that only root, or only one test at a time, can have
     let mut line = line.replace("/run/", &dir.path(""));
@@ -65,7 +76,7 @@ fn runs(line: &str) {
         }
     }
     line = line.replace("user=app -o ", "").replace("-d 3", "-d 1");
-    let path = format!("{}:{commands}:/usr/bin:/bin", dir.0.display());
+    let path = format!("{}:{commands}:/usr/bin:/bin", dir.path("bin"));
     let ended = Run::new("/bin/sh", ["-c", &line])
         .env("PATH", path)
         .cwd(&dir.0)
@@ -73,20 +84,165 @@ fn runs(line: &str) {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{line}");
 }
 
+/// Runs each line that begins with `$ ` and compares what it says with the lines that follow.
+#[track_caller]
+fn says_what_is_shown(block: &str, files: &[(&str, &str)]) {
+    let dir = Dir::new();
+    for (name, text) in files {
+        fs::write(dir.path(name), text).unwrap();
+    }
+    let commands = Path::new(LISTEN).parent().unwrap().display();
+    // an address that no other test has
+    let pid = std::process::id();
+    let own = format!("127.{}.{}.1", 2 + pid % 200, pid / 200 % 250);
+    let mut transcripts = block.split("$ ").skip(1).peekable();
+    assert!(transcripts.peek().is_some(), "{block}");
+    for transcript in transcripts {
+        let (line, shown) = transcript.split_once('\n').unwrap_or((transcript, ""));
+        let script = format!("({}) 2>&1", line.replace("127.0.0.1", &own));
+        let ended = Run::new("/bin/sh", ["-c", &script])
+            .env("PATH", format!("{commands}:/usr/bin:/bin"))
+            .cwd(&dir.0)
+            .run();
+        let said = ended.stdout.replace(&own, "127.0.0.1");
+        assert_eq!(said.trim_end(), shown.trim_end(), "{line}");
+    }
+}
+
+/// Runs what a block shows, whatever kind it is of; false if that is not known.
+#[track_caller]
+fn is_run(block: &str, unit: Option<&str>) -> bool {
+    let first = block.split_whitespace().next().unwrap();
+    if block.starts_with("$ ") {
+        let unit = unit.map(|unit| ("app.socket", unit));
+        says_what_is_shown(block, unit.as_slice());
+    } else if let Some(script) = block.strip_prefix("#!/bin/sh -e\n") {
+        runs(script);
+    } else if ["listen", "listen-unit"].contains(&first) || first.starts_with("fdmap") {
+        block.lines().for_each(|line| runs(line));
+    } else {
+        return false;
+    }
+    true
+}
+
 #[test]
-fn the_examples_of_the_commands_pages_run() {
-    for page in [
-        "doc/listen.1",
-        "doc/listen-unit.1",
-        "doc/fdmap.1",
-        "doc/fdmap-to.1",
-        "doc/fdmap-from.1",
-        "doc/fdmap-edit.1",
-        "doc/fdmap-check.1",
-    ] {
-        let lines = examples(page);
-        assert!(!lines.is_empty());
-        lines.iter().for_each(|line| runs(line));
+fn everything_that_a_page_shows_is_run() {
+    let pages = fs::read_dir(project("doc")).unwrap();
+    let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let mut count = 0;
+    for page in pages.filter(|page| page.ends_with(['1', '5', '7'])) {
+        let text = text(&format!("doc/{page}"));
+        let blocks = text.split("\n.Bd -literal").skip(1);
+        let mut unit = None;
+        for block in blocks {
+            let (block, _) = block.split_once("\n.Ed").unwrap();
+            let (_, block) = block.split_once('\n').unwrap();
+            let block = block.replace("\\(aq", "'").replace("\\e", "\\");
+            count += 1;
+            match (page.as_str(), block.split_whitespace().next().unwrap()) {
+                // another test has these
+                ("listen-spec.5", "-tcp::80") => {}
+                // the grammar, and what the first line of listen(1) gives
+                ("listen-fd-map.7", "map" | "LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6") => {}
+                ("listen-migrate.7", "[Socket]") => unit = Some(block),
+                _ => assert!(is_run(&block, unit.as_deref()), "{page}: {block}"),
+            }
+        }
+    }
+    assert!(count > 12);
+}
+
+#[test]
+fn everything_that_the_readme_shows_is_run() {
+    let readme = text("README.md");
+    let mut blocks = vec![String::new()];
+    for line in readme.lines() {
+        match line.strip_prefix("    ") {
+            Some(line) => *blocks.last_mut().unwrap() += &format!("{line}\n"),
+            None if blocks.last().unwrap().is_empty() => {}
+            None => blocks.push(String::new()),
+        }
+    }
+    // those that other tests have, and the front page of the crate
+    let known = [
+        "LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6\n",
+        "cargo install --path .\n",
+        "cargo build ",
+        "supervisor ",
+        "// SAFETY: the first thing in main",
+        "cargo test\n",
+    ];
+    for block in blocks.iter().filter(|block| !block.is_empty()) {
+        let is_known = known.iter().any(|known| block.starts_with(known));
+        assert!(is_known || is_run(block, None), "{block}");
+    }
+    // the right column of the table of what is written today
+    let cells = readme.lines().filter_map(|line| line.strip_suffix("` |"));
+    let lines = cells.filter_map(|row| Some(row.rsplit_once("| `")?.1));
+    let lines: Vec<&str> = lines.collect();
+    assert!(lines.len() > 10, "{lines:?}");
+    lines.iter().for_each(|line| runs(line));
+}
+
+#[test]
+fn what_pages_refer_to_is_there() {
+    let pages = fs::read_dir(project("doc")).unwrap();
+    let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let pages: Vec<String> = pages
+        .filter(|page| page.ends_with(['1', '5', '7']))
+        .collect();
+    let readme = text("README.md");
+    for page in &pages {
+        let (name, section) = page.rsplit_once('.').unwrap();
+        assert!(readme.contains(&format!("{name}({section})")), "{page}");
+        let text = text(&format!("doc/{page}"));
+        let names = text.lines().filter_map(|line| line.strip_prefix(".Xr "));
+        for reference in names {
+            let words: Vec<&str> = reference.split(' ').collect();
+            let ours = ["listen", "fdmap"]
+                .iter()
+                .any(|ours| words[0].starts_with(ours));
+            let file = format!("{}.{}", words[0], words[1]);
+            // listen(2) is the kernel's
+            let there = !ours || words[1] == "2" || pages.contains(&file);
+            assert!(there, "{page}: {reference}");
+        }
+        if section == "1" {
+            for heading in [
+                "SYNOPSIS",
+                "DESCRIPTION",
+                "EXIT STATUS",
+                "EXAMPLES",
+                "SEE ALSO",
+            ] {
+                assert!(
+                    text.contains(&format!("\n.Sh {heading}\n")),
+                    "{page}: {heading}"
+                );
+            }
+            // each option of -h is in the page, and no other
+            let command = Path::new(LISTEN).with_file_name(name);
+            let help = Run::new(command.to_str().unwrap(), ["-h"]).run().stdout;
+            let long = |text: &str, before: &str| -> Vec<String> {
+                let parts = text.split(before).skip(1);
+                let names = parts.map(|part| {
+                    let end = part.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+                    part[..end.unwrap_or(part.len())].to_owned()
+                });
+                let mut names: Vec<String> = names.filter(|name| name.len() > 1).collect();
+                names.sort();
+                names.dedup();
+                names
+            };
+            let shown = help
+                .lines()
+                .filter(|line| line.starts_with("  -") || line.starts_with("      --"));
+            let shown = shown.map(|line| format!("{line}\n")).collect::<String>();
+            let items = text.lines().filter(|line| line.starts_with(".It Fl "));
+            let items = items.map(|line| format!("{line}\n")).collect::<String>();
+            assert_eq!(long(&shown, "--"), long(&items, " -"), "{page}");
+        }
     }
 }
 
