@@ -167,7 +167,7 @@ fn everything_that_the_readme_shows_is_run() {
     // those that other tests have, and the front page of the crate
     let known = [
         "LISTEN_FD_MAP=udp=3,tcp=4,tls=5,control=6\n",
-        "cargo install --path .\n",
+        "cargo install --locked --path .\n",
         "cargo build ",
         "supervisor ",
         "// SAFETY: the first thing in main",
